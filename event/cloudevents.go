@@ -1,0 +1,126 @@
+package event
+
+import (
+	"net/url"
+	"time"
+	"unicode/utf8"
+)
+
+// The media types of CloudEvents in JSON.
+const (
+	MediaType      = "application/cloudevents+json"
+	BatchMediaType = "application/cloudevents-batch+json"
+)
+
+// MarshalJSON implements [encoding/json.Marshaler]. It returns no error.
+func (e *Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
+
+// AppendJSON appends the event in the JSON format of CloudEvents 1.0 to dst.
+func (e *Event) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"specversion":"1.0","id":"`...)
+	dst, _ = e.id.AppendText(dst)
+	dst = append(dst, `","source":"`...)
+	dst = e.appendSource(dst)
+	dst = append(dst, `","type":"`...)
+	dst = e.appendType(dst)
+	dst = append(dst, '"')
+	dst = appendAttribute(dst, "subject", e.subject)
+	if !e.time.IsZero() {
+		dst = append(dst, `,"time":"`...)
+		dst = e.time.AppendFormat(dst, time.RFC3339Nano)
+		dst = append(dst, '"')
+	}
+	if e.HasData() {
+		dst = append(dst, `,"datacontenttype":"application/json"`...)
+	}
+	dst = appendAttribute(dst, "metaobject", e.entry.object)
+	dst = appendAttribute(dst, "metaentry", e.entry.id)
+	dst = appendAttribute(dst, "metauid", e.entry.uid)
+	dst = appendAttribute(dst, "metafield", e.field)
+	if e.HasData() {
+		dst = append(dst, `,"data":`...)
+		dst = e.AppendData(dst)
+	}
+	return append(dst, '}')
+}
+
+// AppendJSONArray appends the events in the JSON batch format of CloudEvents
+// 1.0, an array, to dst.
+func AppendJSONArray(dst []byte, events []Event) []byte {
+	dst = append(dst, '[')
+	for i := range events {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = events[i].AppendJSON(dst)
+	}
+	return append(dst, ']')
+}
+
+// appendAttribute appends a comma, the name and a string that says what the
+// value says: the literal itself if it is a string, or a number in quotes. It
+// appends nothing for a value that says nothing.
+func appendAttribute(dst []byte, name string, value literal) []byte {
+	if len(value.text()) == 0 {
+		return dst
+	}
+	dst = append(append(append(dst, `,"`...), name...), `":`...)
+	if value[0] == '"' {
+		return append(dst, value...)
+	}
+	return append(append(append(dst, '"'), value...), '"')
+}
+
+func (e *Event) appendSource(dst []byte) []byte {
+	dst = append(dst, "https://graph.facebook.com/"...)
+	origin := e.entry.origin().text()
+	if len(origin) == 0 {
+		origin = []byte(e.Object())
+	}
+	for _, c := range origin {
+		if !isPlain(c) {
+			return append(dst, url.PathEscape(string(origin))...)
+		}
+	}
+	return append(dst, origin...)
+}
+
+func (e *Event) appendType(dst []byte) []byte {
+	dst = append(dst, "com.facebook."...)
+	if e.entry.object == nil {
+		dst = append(dst, objectUnknown...)
+	} else {
+		dst = appendTypePart(dst, e.entry.object.text())
+	}
+	dst = append(dst, '.')
+	return appendTypePart(dst, e.kind.text())
+}
+
+// appendTypePart appends text in lower case, with an underscore for every
+// character that is not plain.
+func appendTypePart(dst, text []byte) []byte {
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case isPlain(c):
+			dst = append(dst, c)
+		case 'A' <= c && c <= 'Z':
+			dst = append(dst, c+'a'-'A')
+		default:
+			dst = append(dst, '_')
+		}
+		if c < utf8.RuneSelf {
+			i++
+		} else {
+			_, size := utf8.DecodeRune(text[i:])
+			i += size
+		}
+	}
+	return dst
+}
+
+// isPlain reports whether c is one of a-z, 0-9, _ and -, which mean
+// themselves in a path and in an event's type.
+func isPlain(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-'
+}

@@ -1,0 +1,129 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// ID tells an event from all others. The same update has the same ID each
+// time Meta sends it, on every machine: it is the first 16 bytes of a SHA-256
+// over the update's object, entry and kind, and either its natural key or its
+// data, its entry's time and its ordinal among equal ones in the notification.
+type ID [16]byte
+
+// String returns the ID as 32 lower-case hex digits.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// AppendText appends the ID as 32 lower-case hex digits to dst. It returns no
+// error.
+func (id ID) AppendText(dst []byte) ([]byte, error) {
+	return hex.AppendEncode(dst, id[:]), nil
+}
+
+// Digest returns one ID for several events, which depends on theirs and on
+// their order.
+func Digest(events []Event) ID {
+	h := sha256.New()
+	for i := range events {
+		h.Write(events[i].id[:])
+	}
+	var sum [sha256.Size]byte
+	return ID(h.Sum(sum[:0])[:len(ID{})])
+}
+
+// naturalKey appends the natural key that is the first to fit to s.keys, and
+// returns where it is and for which object it counts. The span is empty where
+// none fits.
+func (s *scanner) naturalKey(rules []naturalKey, kind literal, found *captures) (key span, object string) {
+	name := kind.text()
+next:
+	for i := range rules {
+		rule := &rules[i]
+		if rule.kind != string(name) {
+			continue
+		}
+		for _, m := range rule.must {
+			if !found[m].present() {
+				continue next
+			}
+		}
+		key.from = len(s.keys)
+		for _, m := range rule.must {
+			s.keys = appendPart(s.keys, found[m])
+		}
+		for _, m := range rule.may {
+			s.keys = appendPart(s.keys, found[m])
+		}
+		key.to = len(s.keys)
+		return key, rule.object
+	}
+	return span{}, ""
+}
+
+// identity computes IDs, with scratch space that is used again.
+type identity struct {
+	buf  []byte
+	seen map[ID]uint32 // how many events without a natural key had the ID
+}
+
+// natural returns the ID of an event with a natural key.
+func (h *identity) natural(e *entry, kind literal, key ...literal) ID {
+	h.begin(e, kind, 'k')
+	for _, k := range key {
+		h.buf = append(h.buf, k...)
+	}
+	return h.sum()
+}
+
+// plain returns the ID of an event without a natural key. The digest stands
+// for a part of its data, and may be empty.
+func (h *identity) plain(e *entry, kind literal, digest []byte, data literal) ID {
+	h.begin(e, kind, 'd')
+	h.buf = appendPart(h.buf, e.time)
+	ordinal := len(h.buf)
+	h.buf = append(h.buf, 0, 0, 0, 0)
+	h.buf = append(h.buf, digest...)
+	h.buf = appendCompact(h.buf, data)
+	id := h.sum()
+	if h.seen == nil {
+		h.seen = make(map[ID]uint32)
+	}
+	n := h.seen[id]
+	h.seen[id] = n + 1
+	if n == 0 {
+		return id
+	}
+	binary.BigEndian.PutUint32(h.buf[ordinal:], n)
+	return h.sum()
+}
+
+// begin writes what is a part of every identity, and which form follows.
+func (h *identity) begin(e *entry, kind literal, form byte) {
+	h.buf = appendPart(h.buf[:0], e.object)
+	h.buf = appendPart(h.buf, e.origin())
+	h.buf = appendPart(h.buf, kind)
+	h.buf = append(h.buf, form)
+}
+
+func (h *identity) sum() ID {
+	sum := sha256.Sum256(h.buf)
+	return ID(sum[:len(ID{})])
+}
+
+// appendPart appends what a literal says in a form that nothing which follows
+// can be taken for: its length, then the text, or the value without white
+// space where it has no text. What Meta did not send differs from what is
+// empty.
+func appendPart(dst []byte, l literal) []byte {
+	if l == nil {
+		return append(dst, 0)
+	}
+	if text := l.text(); text != nil {
+		dst = binary.AppendUvarint(dst, uint64(len(text))+1)
+		return append(dst, text...)
+	}
+	value := appendCompact(nil, l)
+	dst = binary.AppendUvarint(dst, uint64(len(value))+1)
+	return append(dst, value...)
+}

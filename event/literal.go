@@ -1,0 +1,89 @@
+package event
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// literal is one JSON value exactly as it stands in the notification,
+// without the white space around it. A nil literal is a value that Meta did
+// not send.
+type literal []byte
+
+// text returns what a string or a number says: the string without its quotes
+// and escapes, the number as it is written. Everything else has no text. The
+// result shares the literal's bytes unless there is an escape to resolve.
+func (l literal) text() []byte {
+	if len(l) == 0 {
+		return nil
+	}
+	switch c := l[0]; {
+	case c == '"':
+		return unquote(l)
+	case c == '-' || '0' <= c && c <= '9':
+		return l
+	}
+	return nil
+}
+
+// unquote returns the content of a JSON string. A string that escapes half a
+// surrogate pair says nothing in Unicode; its escapes stay as they are, so
+// that two different ones stay different.
+func unquote(l literal) []byte {
+	inner := l[1 : len(l)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	text, err := jsontext.AppendUnquote(nil, []byte(l))
+	if err != nil {
+		return inner
+	}
+	return text
+}
+
+// isName reports whether the literal is a string that is not empty.
+func (l literal) isName() bool { return len(l) > 2 && l[0] == '"' }
+
+// isTrue reports whether the literal is the JSON value true.
+func (l literal) isTrue() bool { return string(l) == "true" }
+
+// present reports whether the literal can tell one update from another: null
+// and the empty string cannot.
+func (l literal) present() bool {
+	return len(l) > 0 && string(l) != "null" && string(l) != `""`
+}
+
+// appendCompact appends a JSON value to dst without the white space that has
+// no meaning.
+func appendCompact(dst []byte, value []byte) []byte {
+	for i := 0; i < len(value); {
+		switch value[i] {
+		case ' ', '\t', '\n', '\r':
+			i++
+		case '"':
+			end := stringEnd(value, i)
+			dst = append(dst, value[i:end]...)
+			i = end
+		default:
+			dst = append(dst, value[i])
+			i++
+		}
+	}
+	return dst
+}
+
+// stringEnd returns the offset behind the JSON string that begins at start, or
+// the end of the value where the string has none (a part of a value may end
+// anywhere but inside of a string, so this does not happen).
+func stringEnd(value []byte, start int) int {
+	for i := start + 1; i < len(value); i++ {
+		switch value[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(value)
+}

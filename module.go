@@ -1,0 +1,3 @@
+package metawebhook
+
+import _ "github.com/caddyserver/caddy/v2"
