@@ -1,3 +1,239 @@
+// Package metawebhook is a Caddy HTTP handler that receives Meta's webhooks
+// (Facebook, Messenger, Instagram, WhatsApp, Threads) on behalf of an app: it
+// answers verification requests, lets only authentic notifications pass, and
+// hands them to the next handler as normalized events.
 package metawebhook
 
-import _ "github.com/caddyserver/caddy/v2"
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// The defaults of the handler's options.
+const (
+	defaultName        = "default"
+	defaultParallel    = 16
+	defaultMaxSize     = 4_000_000
+	defaultBodyTimeout = caddy.Duration(10 * time.Second)
+)
+
+// Handler receives Meta's webhooks for the app behind it.
+//
+// It answers verification requests (GET) itself. Of notifications (POST), it
+// authenticates the signature, turns each into events, one for every update
+// in it, and hands these to the next handler. It answers 200 once every event
+// has been answered 2xx there, and otherwise an error, so that Meta sends the
+// notification again. Nothing that fails a check reaches the next handler.
+//
+// Requests that are refused are errors, for `handle_errors` to shape. These
+// placeholders are set:
+//
+// Placeholder | Description
+// ------------|---------------
+// `{http.meta_webhook.error}` | Why the request was refused, as a fixed word such as `signature_mismatch`; in error routes
+// `{http.meta_webhook.event.id}` | The event's id, 32 hex digits: the same on every retry
+// `{http.meta_webhook.event.type}` | The event's CloudEvents type, such as `com.facebook.page.feed`
+// `{http.meta_webhook.event.source}` | The event's CloudEvents source, such as `https://graph.facebook.com/1234`
+// `{http.meta_webhook.event.subject}` | The update's own id, such as a message's; empty if it has none
+// `{http.meta_webhook.event.object}` | What the notification is about, such as `page` or `whatsapp_business_account`
+// `{http.meta_webhook.event.entry}` | The id of the page or account
+// `{http.meta_webhook.event.field}` | The subscribed field
+// `{http.meta_webhook.event.kind}` | What happened, such as `messages`, `statuses` or `message_reads`
+//
+// The event's placeholders are for the handlers behind this one. With
+// `deliver` set to `batch` or `original`, there may be many events in one
+// request: a placeholder then has the value that all of them share, and is
+// empty where they differ; the id is the request's own.
+type Handler struct {
+	// What ties the handler to what it remembers, and labels its metrics,
+	// logs and status. Give each callback URL with a backend of its own a
+	// name of its own. Two handlers of one name in one configuration must be
+	// equal. Default: `default`.
+	Name string `json:"name,omitempty"`
+
+	// The verify tokens, as set in Meta's App Dashboard beside the callback
+	// URL. Any one of them is accepted; give the old and the new one while
+	// you change it. At least one is required. Placeholders are replaced when
+	// the configuration is loaded; an empty token is an error.
+	VerifyToken []string `json:"verify_token,omitempty"`
+
+	// The app secrets. A notification is authentic if its signature was made
+	// with any one of them: give several while you rotate the secret, for
+	// several apps on one callback URL, or for an Instagram app with a secret
+	// of its own. At least one is required. Placeholders are replaced when
+	// the configuration is loaded; an empty secret is an error, because it
+	// would authenticate anyone.
+	AppSecret []string `json:"app_secret,omitempty"`
+
+	// How events are handed to the next handler. Default: `each`.
+	//
+	// - `each`: one request for each event, whose body is the event as a
+	// CloudEvent in JSON. The events of one entry come one after another, in
+	// order. An event that fails does not stop the others.
+	// - `batch`: one request for each notification, whose body is a JSON
+	// array of its events. It succeeds or fails as a whole.
+	// - `original`: one request for each notification, with the bytes and the
+	// signature that Meta sent.
+	Deliver string `json:"deliver,omitempty"`
+
+	// Label bodies with the media types of CloudEvents,
+	// `application/cloudevents+json` and, for `batch`,
+	// `application/cloudevents-batch+json`, instead of `application/json`.
+	// Not for `original`.
+	CloudEvents bool `json:"cloudevents,omitempty"`
+
+	// With `each`: from how many entries of one notification events may be
+	// handed on at the same time. Default: 16.
+	Parallel int `json:"parallel,omitempty"`
+
+	// How many bytes the body of a notification may have. A larger one is
+	// answered 413. Default: 4000000 (WhatsApp sends up to 3 MB).
+	MaxSize int64 `json:"max_size,omitempty"`
+
+	// How long the whole body of a notification may take to arrive. A slower
+	// one is answered 408. Default: 10s.
+	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
+
+	tokens  tokens
+	secrets secrets
+
+	named    *nameKey        // what this handler has to give back in Cleanup
+	stopping context.Context // ends when the server begins to shut down
+	stop     context.CancelFunc
+	logger   *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.meta_webhook",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision sets the defaults, resolves the secrets and claims the name.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.setDefaults()
+
+	var err error
+	if h.tokens, err = newTokens(h.VerifyToken); err != nil {
+		return fmt.Errorf("verify_token: %v", err)
+	}
+	if h.secrets, err = newSecrets(h.AppSecret); err != nil {
+		return fmt.Errorf("app_secret: %v", err)
+	}
+
+	h.stopping, h.stop = context.WithCancel(context.Background())
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		server.RegisterOnShutdown(h.stop)
+	}
+	return h.claimName(ctx)
+}
+
+func (h *Handler) setDefaults() {
+	if h.Name == "" {
+		h.Name = defaultName
+	}
+	if h.Deliver == "" {
+		h.Deliver = deliverEach
+	}
+	if h.Deliver == deliverEach && h.Parallel == 0 {
+		h.Parallel = defaultParallel
+	}
+	if h.MaxSize == 0 {
+		h.MaxSize = defaultMaxSize
+	}
+	if h.BodyTimeout == 0 {
+		h.BodyTimeout = defaultBodyTimeout
+	}
+}
+
+// Validate reports options that have no meaning.
+func (h *Handler) Validate() error {
+	switch h.Deliver {
+	case deliverEach, deliverBatch, deliverOriginal:
+	default:
+		return fmt.Errorf("deliver: %q is none of %s", h.Deliver, deliverModes)
+	}
+	switch {
+	case h.CloudEvents && h.Deliver == deliverOriginal:
+		return fmt.Errorf("cloudevents: with deliver original, bodies are Meta's own and no CloudEvents")
+	case h.Parallel != 0 && h.Deliver != deliverEach:
+		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", h.Deliver)
+	case h.Parallel < 0:
+		return fmt.Errorf("parallel: must be at least 1")
+	case h.MaxSize < 0:
+		return fmt.Errorf("max_size: must be at least 1")
+	case h.BodyTimeout < 0:
+		return fmt.Errorf("body_timeout: must be longer than 0s")
+	}
+	return nil
+}
+
+// Cleanup gives the name back.
+func (h *Handler) Cleanup() error {
+	if h.stop != nil {
+		h.stop()
+	}
+	return h.releaseName()
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	switch r.Method {
+	case http.MethodGet:
+		return h.serveVerification(w, r)
+	case http.MethodPost:
+		return h.serveNotification(w, r, next)
+	}
+	w.Header().Set("Allow", "GET, POST")
+	return h.refuseUnread(w, r, refusedMethod)
+}
+
+// serveNotification takes a notification through the checks, the cheapest
+// first, and hands its events on.
+func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	signature, err := parseSignature(r.Header)
+	if err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	body, err := h.readBody(w, r)
+	if err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	if !h.secrets.signed(body, signature) {
+		return h.refuse(r, refusedSignature)
+	}
+	events, err := event.Parse(body)
+	if err != nil {
+		return h.refuse(r, refusedBody(err))
+	}
+	if len(events) > 0 {
+		if err := h.deliver(r, next, body, events); err != nil {
+			return err
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

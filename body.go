@@ -1,0 +1,58 @@
+package metawebhook
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// firstRead is how much room there is for a body before any of it has come.
+// A stranger's word on its length is no reason for more.
+const firstRead = 16 << 10
+
+// readBody reads the body of a notification, of at most MaxSize bytes and
+// within BodyTimeout. The error is a refusal, and means that the body has not
+// been read to its end.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > h.MaxSize {
+		return nil, refusedTooLarge
+	}
+	// what cannot set a deadline is no connection, and needs none
+	ctrl := http.NewResponseController(w)
+	_ = ctrl.SetReadDeadline(time.Now().Add(time.Duration(h.BodyTimeout)))
+
+	size := int64(firstRead)
+	if r.ContentLength >= 0 {
+		size = min(size, r.ContentLength)
+	}
+	body := make([]byte, 0, size+1) // and room to find the end
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > h.MaxSize:
+			return nil, refusedTooLarge
+		case err == io.EOF:
+			_ = ctrl.SetReadDeadline(time.Time{})
+			return body, nil
+		case err != nil:
+			return nil, refusedRead(err)
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+	}
+}
+
+// refusedRead returns the refusal of a body that could not be read.
+func refusedRead(err error) refusal {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return refusedTooLarge // by another handler, such as request_body
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return refusedTooSlow
+	}
+	return refusedIncomplete
+}

@@ -1,0 +1,98 @@
+package metawebhook
+
+import (
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// A refusal is why a request goes no further. Its reason is a fixed word and
+// tells nothing of the request.
+type refusal struct {
+	status int
+	reason string
+}
+
+// Error implements error.
+func (f refusal) Error() string { return f.reason }
+
+// The refusals, in the order of the checks.
+var (
+	refusedMethod = refusal{http.StatusMethodNotAllowed, "method_not_allowed"}
+
+	refusedVerification = refusal{http.StatusBadRequest, "verification_malformed"}
+	refusedToken        = refusal{http.StatusForbidden, "verify_token_mismatch"}
+
+	refusedNoSignature        = refusal{http.StatusUnauthorized, "signature_missing"}
+	refusedRepeatedSignature  = refusal{http.StatusUnauthorized, "signature_repeated"}
+	refusedMalformedSignature = refusal{http.StatusUnauthorized, "signature_malformed"}
+	refusedTooLarge           = refusal{http.StatusRequestEntityTooLarge, "body_too_large"}
+	refusedTooSlow            = refusal{http.StatusRequestTimeout, "body_timeout"}
+	refusedIncomplete         = refusal{http.StatusBadRequest, "body_incomplete"}
+	refusedSignature          = refusal{http.StatusUnauthorized, "signature_mismatch"}
+	refusedNotUTF8            = refusal{http.StatusBadRequest, "body_not_utf8"}
+	refusedDuplicateName      = refusal{http.StatusBadRequest, "body_duplicate_name"}
+	refusedNotJSON            = refusal{http.StatusBadRequest, "body_not_json"}
+)
+
+// deliveryFailed is the reason when events could not be delivered.
+const deliveryFailed = "delivery_failed"
+
+// refusedBody returns the refusal of a body that is no notification.
+func refusedBody(err error) refusal {
+	switch {
+	case errors.Is(err, event.ErrNotUTF8):
+		return refusedNotUTF8
+	case errors.Is(err, event.ErrDuplicateName):
+		return refusedDuplicateName
+	}
+	return refusedNotJSON
+}
+
+// refuseUnread refuses a request whose body has not been read to its end. Over
+// HTTP/1, the connection ends with the answer; otherwise the server would
+// read on before it answers, for as long as the sender likes.
+func (h *Handler) refuseUnread(w http.ResponseWriter, r *http.Request, err error) error {
+	leaveUnread(w, r)
+	return h.refuse(r, err)
+}
+
+// leaveUnread lets the answer go out without the rest of the body.
+func leaveUnread(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// refuse returns the error that answers a request with a refusal.
+func (h *Handler) refuse(r *http.Request, err error) error {
+	f, ok := errors.AsType[refusal](err)
+	if !ok {
+		return err
+	}
+	if c := h.logger.Check(zapcore.WarnLevel, "refused"); c != nil {
+		clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+		c.Write(
+			zap.String("name", h.Name),
+			zap.String("reason", f.reason),
+			zap.Int("status", f.status),
+			zap.String("client_ip", clientIP),
+		)
+	}
+	setReason(r, f.reason)
+	return caddyhttp.Error(f.status, f)
+}
+
+// setReason sets the placeholder that tells an error route why.
+func setReason(r *http.Request, reason string) {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.meta_webhook.error", reason)
+	}
+}

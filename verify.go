@@ -1,0 +1,71 @@
+package metawebhook
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// serveVerification answers the request with which Meta makes sure that the
+// callback URL is the app's: it echoes the challenge if the token is right.
+func (h *Handler) serveVerification(w http.ResponseWriter, r *http.Request) error {
+	leaveUnread(w, r)
+	challenge, token, err := parseVerification(r.URL.RawQuery)
+	if err != nil {
+		return h.refuse(r, err)
+	}
+	if !h.tokens.contain(token) {
+		return h.refuse(r, refusedToken)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	_, err = io.WriteString(w, challenge)
+	return err
+}
+
+// parseVerification reads the query of a verification request. Each of its
+// parameters must be there once; others are none of its business.
+func parseVerification(query string) (challenge, token string, err error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", "", refusedVerification
+	}
+	mode, challenges, tokens := values["hub.mode"], values["hub.challenge"], values["hub.verify_token"]
+	if len(mode) != 1 || mode[0] != "subscribe" ||
+		len(challenges) != 1 || challenges[0] == "" ||
+		len(tokens) != 1 {
+		return "", "", refusedVerification
+	}
+	return challenges[0], tokens[0], nil
+}
+
+// tokens are the digests of the verify tokens. Digests have one length, so
+// that to compare them takes one time.
+type tokens [][sha256.Size]byte
+
+func newTokens(raw []string) (tokens, error) {
+	resolved, err := resolveSecrets(raw)
+	if err != nil {
+		return nil, err
+	}
+	var t tokens
+	for _, token := range resolved {
+		t = append(t, sha256.Sum256([]byte(token)))
+	}
+	return t, nil
+}
+
+// contain reports whether the token is one of t, in a time that does not tell
+// which, or how much of it is right.
+func (t tokens) contain(token string) bool {
+	digest := sha256.Sum256([]byte(token))
+	found := 0
+	for i := range t {
+		found |= subtle.ConstantTimeCompare(t[i][:], digest[:])
+	}
+	return found == 1
+}
