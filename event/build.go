@@ -58,7 +58,7 @@ func (s *scanner) event(u *update, e *entry) Event {
 	ev := Event{entry: e, kind: u.kind, field: u.field, subject: u.subject, data: data{u.data}}
 	ev.setTime(u.time)
 	if !u.key.empty() && (u.keyObject == "" || u.keyObject == string(e.object.text())) {
-		ev.id = s.identity.natural(e, u.kind, s.key(u.key))
+		ev.id = s.identity.natural(e, u.kind, nil, s.key(u.key))
 	} else {
 		ev.id = s.identity.plain(e, u.kind, nil, u.data)
 	}
@@ -70,13 +70,12 @@ func (s *scanner) event(u *update, e *entry) Event {
 // element, and without the other arrays that give events.
 func (s *scanner) elementEvents(events []Event, u *update, e *entry, a *array) []Event {
 	head, tail := s.around(u, a)
-	phone := appendPart(nil, u.phone)
 	var around []byte // stands for head and tail in IDs
 	for _, el := range s.elements[a.elements.from:a.elements.to] {
 		ev := Event{entry: e, kind: a.name, field: u.field, subject: el.subject, data: data{head, el.data, tail}}
 		ev.setTime(el.time)
-		if !el.key.empty() {
-			ev.id = s.identity.natural(e, a.name, phone, s.key(el.key))
+		if !el.key.empty() && u.phone.present() {
+			ev.id = s.identity.natural(e, a.name, u.phone, s.key(el.key))
 		} else {
 			if around == nil {
 				sum := sha256.Sum256(appendCompact(append(appendCompact(nil, head), 0), tail))
@@ -89,7 +88,7 @@ func (s *scanner) elementEvents(events []Event, u *update, e *entry, a *array) [
 	return events
 }
 
-func (s *scanner) key(k span) literal { return s.keys[k.from:k.to] }
+func (s *scanner) key(k span) []byte { return s.keys[k.from:k.to] }
 
 // around returns what stands before and behind an element in its data.
 func (s *scanner) around(u *update, a *array) (head, tail []byte) {
@@ -99,10 +98,10 @@ func (s *scanner) around(u *update, a *array) (head, tail []byte) {
 	head = append(head, '{')
 	for name, value := range members(u.value) {
 		switch {
-		case string(name) == string(a.name):
+		case a.is(name):
 			head = append(append(head, name...), `:[`...)
 			tail = append(tail, `],`...)
-		case slices.ContainsFunc(u.split, func(other array) bool { return string(other.name) == string(name) }):
+		case slices.ContainsFunc(u.split, func(other array) bool { return other.is(name) }):
 		case tail == nil:
 			head = appendMember(head, name, value)
 		default:

@@ -13,7 +13,7 @@ const (
 )
 
 // MarshalJSON implements [encoding/json.Marshaler]. It returns no error.
-func (e *Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
+func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 
 // AppendJSON appends the event in the JSON format of CloudEvents 1.0 to dst.
 func (e *Event) AppendJSON(dst []byte) []byte {

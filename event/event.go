@@ -34,12 +34,12 @@ type entry struct {
 	object, id, uid, time literal
 }
 
-// origin is the entry's id, or its uid where it has none.
+// origin is the entry's id, or its uid where the id says nothing.
 func (e *entry) origin() literal {
-	if len(e.id.text()) > 0 {
-		return e.id
+	if len(e.id.text()) == 0 && len(e.uid.text()) > 0 {
+		return e.uid
 	}
-	return e.uid
+	return e.id
 }
 
 // data is a JSON value in up to three parts. Elements of one list share the

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -37,18 +38,21 @@ func Digest(events []Event) ID {
 // none fits.
 func (s *scanner) naturalKey(rules []naturalKey, kind literal, found *captures) (key span, object string) {
 	name := kind.text()
+	form := byte(0) // which of the kind's rules it is
 next:
 	for i := range rules {
 		rule := &rules[i]
 		if rule.kind != string(name) {
 			continue
 		}
+		form++
 		for _, m := range rule.must {
 			if !found[m].present() {
 				continue next
 			}
 		}
 		key.from = len(s.keys)
+		s.keys = append(s.keys, form)
 		for _, m := range rule.must {
 			s.keys = appendPart(s.keys, found[m])
 		}
@@ -67,12 +71,12 @@ type identity struct {
 	seen map[ID]uint32 // how many events without a natural key had the ID
 }
 
-// natural returns the ID of an event with a natural key.
-func (h *identity) natural(e *entry, kind literal, key ...literal) ID {
+// natural returns the ID of an event with a natural key, which for WhatsApp
+// is one of a phone number.
+func (h *identity) natural(e *entry, kind, phone literal, key []byte) ID {
 	h.begin(e, kind, 'k')
-	for _, k := range key {
-		h.buf = append(h.buf, k...)
-	}
+	h.buf = appendPart(h.buf, phone)
+	h.buf = append(h.buf, key...)
 	return h.sum()
 }
 
@@ -111,19 +115,21 @@ func (h *identity) sum() ID {
 	return ID(sum[:len(ID{})])
 }
 
-// appendPart appends what a literal says in a form that nothing which follows
-// can be taken for: its length, then the text, or the value without white
-// space where it has no text. What Meta did not send differs from what is
-// empty.
+// appendPart appends what a literal says, in a form that neither another
+// literal nor what follows can be taken for: of what sort it is, its length,
+// and its text, or else the value without white space. A number says the same
+// as a string of its digits.
 func appendPart(dst []byte, l literal) []byte {
 	if l == nil {
-		return append(dst, 0)
+		return append(dst, 'n')
 	}
-	if text := l.text(); text != nil {
-		dst = binary.AppendUvarint(dst, uint64(len(text))+1)
-		return append(dst, text...)
+	sort, value := byte('t'), l.text()
+	switch {
+	case value == nil:
+		sort, value = 'j', appendCompact(nil, l)
+	case l[0] == '"' && len(value) == len(l)-2 && bytes.IndexByte(value, '\\') >= 0:
+		sort = 'e' // escapes that say nothing in Unicode
 	}
-	value := appendCompact(nil, l)
-	dst = binary.AppendUvarint(dst, uint64(len(value))+1)
+	dst = binary.AppendUvarint(append(dst, sort), uint64(len(value)))
 	return append(dst, value...)
 }

@@ -51,10 +51,13 @@ type update struct {
 // An array is one of the whatsAppArrays in the value of a change.
 type array struct {
 	name     literal
-	inner    span // in the body: what stands between the brackets
+	inner    span // in the body: from its first element to its last
 	elements span // in scanner.elements
 	objects  bool // it holds nothing but objects
 }
+
+// is reports whether the array has the name, however that is escaped.
+func (a *array) is(name literal) bool { return string(a.name.text()) == string(name.text()) }
 
 // An element is an object in an array.
 type element struct {

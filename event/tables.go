@@ -177,16 +177,19 @@ var (
 		{kind: "comments", object: objectInstagram, must: []member{valueID}},
 		{kind: "live_comments", object: objectInstagram, must: []member{valueID}},
 	}
-	// The value's phone_number_id is a part of each of these. A status of a
+	// The value's phone_number_id is a part of each of these. The status of a
 	// message to a group is about one participant of it.
 	elementKeys = []naturalKey{
 		{kind: "messages", must: []member{elementID}},
 		{kind: "message_echoes", must: []member{elementID}},
-		{kind: "statuses", must: []member{elementID, elementStatus, timestamp}, may: []member{recipientID, recipientUserID, recipientParticipantID, recipientParticipantUserID}},
+		{kind: "statuses", must: []member{elementID, elementStatus, timestamp, recipientID}, may: participant},
+		{kind: "statuses", must: []member{elementID, elementStatus, timestamp, recipientUserID}, may: participant},
 		{kind: "calls", must: []member{elementID, elementEvent}},
 		{kind: "calls", must: []member{elementID, elementStatus}},
 	}
 )
+
+var participant = []member{recipientUserID, recipientParticipantID, recipientParticipantUserID}
 
 // The update's own id, for the subject of its event: the first one there is.
 var (

@@ -1,8 +1,10 @@
 package event
 
 import (
+	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,7 +33,7 @@ func parseTime(l literal) time.Time {
 		}
 		return inRange(time.Unix(n, 0))
 	}
-	if f, err := strconv.ParseFloat(string(text), 64); err == nil {
+	if f, err := strconv.ParseFloat(string(text), 64); err == nil && bytes.IndexFunc(text, notDecimal) < 0 {
 		if math.Abs(f) >= firstMillisecond {
 			f /= 1000
 		}
@@ -47,6 +49,10 @@ func parseTime(l literal) time.Time {
 	}
 	return time.Time{}
 }
+
+// notDecimal reports whether r stands in no number of JSON, as it may in
+// those of Go.
+func notDecimal(r rune) bool { return !strings.ContainsRune("0123456789+-.eE", r) }
 
 // parseInt reads a plain decimal number of up to 18 digits, which is every
 // time Meta sends, without the allocation of a string.

@@ -1,0 +1,193 @@
+package event_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// summary is what an event says, in plain strings. No time and no data read
+// as the empty string.
+type summary struct {
+	object, entry, uid, kind, field, subject, time, data string
+}
+
+func summarize(ev *event.Event) summary {
+	s := summary{
+		object: ev.Object(), entry: ev.Entry(), uid: ev.UID(), kind: ev.Kind(),
+		field: ev.Field(), subject: ev.Subject(), data: string(ev.AppendData(nil)),
+	}
+	if !ev.Time().IsZero() {
+		s.time = ev.Time().Format(time.RFC3339Nano)
+	}
+	return s
+}
+
+func summarizeAll(events []event.Event) (all []summary) {
+	for i := range events {
+		all = append(all, summarize(&events[i]))
+	}
+	return all
+}
+
+// lines writes summaries one to a line, for messages.
+func lines(all []summary) string {
+	var b strings.Builder
+	for _, s := range all {
+		fmt.Fprintf(&b, "\n\t%+v", s)
+	}
+	if len(all) == 0 {
+		return " none"
+	}
+	return b.String()
+}
+
+func parse(t testing.TB, body string) []event.Event {
+	t.Helper()
+	events, err := event.Parse([]byte(body))
+	if err != nil {
+		t.Fatalf("Parse(%s): got error %v, want none", body, err)
+	}
+	return events
+}
+
+// parseOne parses a notification with one update.
+func parseOne(t testing.TB, body string) *event.Event {
+	t.Helper()
+	events := parse(t, body)
+	if len(events) != 1 {
+		t.Fatalf("Parse(%s): got %d events, want 1:%s", body, len(events), lines(summarizeAll(events)))
+	}
+	return &events[0]
+}
+
+// A shape is a notification and the events that are in it.
+type shape struct {
+	name, body string
+	want       []summary
+}
+
+func testShapes(t *testing.T, shapes []shape) {
+	t.Helper()
+	for _, tt := range shapes {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			events := parse(t, tt.body)
+			if got := summarizeAll(events); !slices.Equal(got, tt.want) {
+				t.Errorf("Parse(%s)\ngot%s\nwant%s", tt.body, lines(got), lines(tt.want))
+			}
+			for i := range events {
+				if got, want := events[i].HasData(), len(events[i].AppendData(nil)) > 0; got != want {
+					t.Errorf("event %d: HasData: got %t, want %t", i, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestEntriesYieldsTheEventsEntryByEntry(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, body string
+		want       []int // events in each entry
+	}{
+		{"no event", `{"object":"page","entry":[]}`, nil},
+		{"one entry", `{"object":"page","entry":[{"id":"1","changed_fields":["a","b"]}]}`, []int{2}},
+		{
+			"entries that look alike stay apart",
+			`{"object":"page","entry":[{"id":"1","changed_fields":["a"]},{"id":"1","changed_fields":["a","b","c"]}]}`,
+			[]int{1, 3},
+		},
+		{
+			"an entry without updates is none",
+			`{"object":"page","entry":[{"id":"1","changed_fields":["a"]},{"id":"2","changes":[]},{"id":"3","changed_fields":["a"]}]}`,
+			[]int{1, 1},
+		},
+		{
+			"several notifications",
+			`[{"object":"page","entry":{"id":"1","changed_fields":["a","b"]}},{"object":"user","entry":{"id":"1","changed_fields":["a"]}}]`,
+			[]int{2, 1},
+		},
+		{
+			"several lists of one entry",
+			`{"object":"page","entry":[{"changes":[{"field":"a"}],"messaging":[{}],"standby":[{}]}]}`,
+			[]int{3},
+		},
+		{
+			"the elements of WhatsApp's arrays",
+			`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{},{}]}}]}]}`,
+			[]int{2},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			events := parse(t, tt.body)
+			var got []int
+			var all []event.Event
+			for group := range event.Entries(events) {
+				got = append(got, len(group))
+				all = append(all, group...)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("sizes of the groups: got %v, want %v", got, tt.want)
+			}
+			if got, want := summarizeAll(all), summarizeAll(events); !slices.Equal(got, want) {
+				t.Errorf("groups together: got%s\nwant%s", lines(got), lines(want))
+			}
+			groups := 0
+			for range event.Entries(events) {
+				groups++
+				break
+			}
+			if want := min(1, len(tt.want)); groups != want {
+				t.Errorf("groups until a break: got %d, want %d", groups, want)
+			}
+		})
+	}
+}
+
+func TestEventsShareTheBodyAndNothingElse(t *testing.T) {
+	t.Parallel()
+	body := `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[` +
+		`{"field":"messages","value":{"a":1,"messages":[{"id":"m"}],"statuses":[{"id":"s"}]}},` +
+		`{"field":"old","verb":"update","value":7}]}]}`
+	events := parse(t, body)
+	want, ids := summarizeAll(events), idsOf(events)
+	for range 50 { // these use the parser's scratch space again
+		for _, seed := range seeds {
+			_, _ = event.Parse([]byte(seed))
+		}
+	}
+	if got := summarizeAll(events); !slices.Equal(got, want) {
+		t.Errorf("after other notifications: got%s\nwant%s", lines(got), lines(want))
+	}
+	if got := idsOf(parse(t, body)); !slices.Equal(got, ids) {
+		t.Errorf("ids after other notifications: got %v, want %v", got, ids)
+	}
+}
+
+func TestNotificationsAreParsedAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	want := make([][]summary, len(seeds))
+	for i, seed := range seeds {
+		events, _ := event.Parse([]byte(seed))
+		want[i] = summarizeAll(events)
+	}
+	for worker := range 4 {
+		t.Run(fmt.Sprint(worker), func(t *testing.T) {
+			t.Parallel()
+			for n := range 20 * len(seeds) {
+				i := (n*7 + worker) % len(seeds)
+				events, _ := event.Parse([]byte(seeds[i]))
+				if got := summarizeAll(events); !slices.Equal(got, want[i]) {
+					t.Fatalf("Parse(%s)\ngot%s\nwant%s", seeds[i], lines(got), lines(want[i]))
+				}
+			}
+		})
+	}
+}
