@@ -1,0 +1,96 @@
+package metawebhook
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
+	for _, tc := range []struct{ name, caddyfile, json string }{
+		{"nothing", `meta_webhook`, `{}`},
+		{"empty block", "meta_webhook {\n}", `{}`},
+		{
+			"the least", "meta_webhook {\n verify_token {env.T}\n app_secret {env.S}\n}",
+			`{"verify_token":["{env.T}"],"app_secret":["{env.S}"]}`,
+		},
+		{
+			"everything", `meta_webhook {
+				name         shop
+				verify_token old new
+				app_secret   {env.A} {file./run/b}
+				deliver      batch
+				cloudevents
+				parallel     8
+				max_size     5MiB
+				body_timeout 1m30s
+			}`,
+			`{"name":"shop","verify_token":["old","new"],"app_secret":["{env.A}","{file./run/b}"],"deliver":"batch",` +
+				`"cloudevents":true,"parallel":8,"max_size":5242880,"body_timeout":90000000000}`,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := new(Handler)
+			if err := h.UnmarshalCaddyfile(caddyfile.NewTestDispenser(tc.caddyfile)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := json.Marshal(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != tc.json {
+				t.Errorf("got  %s\nwant %s", got, tc.json)
+			}
+		})
+	}
+}
+
+func TestCaddyfileErrorsNameTheLine(t *testing.T) {
+	for _, tc := range []struct{ option, want string }{
+		{"certificate x", "unrecognized meta_webhook option 'certificate'"},
+		{"client_cert", "unrecognized meta_webhook option 'client_cert'"},
+		{"dedup memory {\n}", "unrecognized meta_webhook option 'dedup'"},
+		{"name a\n name b", "name is given twice"},
+		{"cloudevents\n cloudevents", "cloudevents is given twice"},
+		{"name", "wrong argument count"},
+		{"name a b", "wrong argument count"},
+		{`name ""`, "name is empty"},
+		{"verify_token", "wrong argument count"},
+		{`verify_token a ""`, "verify_token is empty"},
+		{"app_secret", "wrong argument count"},
+		{`app_secret ""`, "app_secret is empty"},
+		{"deliver", "wrong argument count"},
+		{"deliver all", "deliver: 'all' is none of each, batch, original"},
+		{"cloudevents yes", "wrong argument count"},
+		{"parallel many", "parallel: 'many' is not a whole number from 1 up"},
+		{"parallel 0", "parallel: '0' is not a whole number from 1 up"},
+		{"max_size big", "max_size: 'big' is not a size such as 4MB"},
+		{"max_size 0", "max_size: '0' is not a size such as 4MB"},
+		{"max_size 9EB", "max_size: '9EB' is not a size such as 4MB"},
+		{"body_timeout soon", "body_timeout: 'soon' is not a duration such as 10s"},
+		{"body_timeout 0s", "body_timeout: '0s' is not a duration such as 10s"},
+		{"body_timeout -1s", "body_timeout: '-1s' is not a duration such as 10s"},
+	} {
+		t.Run(tc.option, func(t *testing.T) {
+			err := new(Handler).UnmarshalCaddyfile(caddyfile.NewTestDispenser("meta_webhook {\n\n " + tc.option + "\n}"))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v, want %s", err, tc.want)
+			}
+			line := "Testfile:3"
+			if strings.Contains(tc.want, "twice") {
+				line = "Testfile:4"
+			}
+			if !strings.Contains(err.Error(), line) {
+				t.Errorf("got %v, want %s in it", err, line)
+			}
+		})
+	}
+}
+
+func TestCaddyfileTakesNoArguments(t *testing.T) {
+	if err := new(Handler).UnmarshalCaddyfile(caddyfile.NewTestDispenser("meta_webhook now {\n}")); err == nil {
+		t.Error("got no error for an argument behind the directive")
+	}
+}

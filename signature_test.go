@@ -1,0 +1,111 @@
+package metawebhook
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestSignatureHeaderForm(t *testing.T) {
+	digits := strings.Repeat("0123456789abcdef", 4)
+	for _, tc := range []struct {
+		name   string
+		values []string
+		want   error
+	}{
+		{"right", []string{"sha256=" + digits}, nil},
+		{"upper-case digits", []string{"sha256=" + strings.ToUpper(digits)}, nil},
+		{"missing", nil, refusedNoSignature},
+		{"twice", []string{"sha256=" + digits, "sha256=" + digits}, refusedRepeatedSignature},
+		{"empty", []string{""}, refusedMalformedSignature},
+		{"short", []string{"sha2"}, refusedMalformedSignature},
+		{"no prefix", []string{digits}, refusedMalformedSignature},
+		{"prefix alone", []string{"sha256="}, refusedMalformedSignature},
+		{"another algorithm", []string{"sha1=" + digits}, refusedMalformedSignature},
+		{"upper-case prefix", []string{"SHA256=" + digits}, refusedMalformedSignature},
+		{"one digit less", []string{"sha256=" + digits[1:]}, refusedMalformedSignature},
+		{"one digit more", []string{"sha256=" + digits + "0"}, refusedMalformedSignature},
+		{"no hex", []string{"sha256=" + digits[1:] + "g"}, refusedMalformedSignature},
+		{"space before", []string{" sha256=" + digits}, refusedMalformedSignature},
+		{"space behind", []string{"sha256=" + digits + " "}, refusedMalformedSignature},
+		{"a list", []string{"sha256=" + digits + ",sha256=" + digits}, refusedMalformedSignature},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			header := http.Header{}
+			if tc.values != nil {
+				header[signatureHeader] = tc.values
+			}
+			sig, err := parseSignature(header)
+			if err != tc.want {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if err == nil && hex.EncodeToString(sig[:]) != digits {
+				t.Errorf("got %x, want %s", sig, digits)
+			}
+			if err != nil && sig != (signature{}) {
+				t.Errorf("got %x with an error", sig)
+			}
+		})
+	}
+}
+
+func TestKnownSignature(t *testing.T) {
+	// RFC 4231, test case 2
+	s, err := newSecrets([]string{"other", "Jefe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := parseSignature(http.Header{signatureHeader: {"sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time with a hash state that was used before
+		if !s.signed([]byte("what do ya want for nothing?"), sig) {
+			t.Error("the right signature was refused")
+		}
+		if s.signed([]byte("what do ya want for nothing!"), sig) {
+			t.Error("a wrong signature was accepted")
+		}
+	}
+}
+
+func FuzzSignature(f *testing.F) {
+	f.Add("sha256="+strings.Repeat("0f", 32), "body")
+	f.Add(sign(testSecret, testBody), testBody)
+	f.Add("sha256=", "")
+	f.Add("sha1="+strings.Repeat("0f", 20), "body")
+	form := regexp.MustCompile(`^sha256=[0-9a-fA-F]{64}\z`)
+	s, err := newSecrets([]string{testSecret})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, value, body string) {
+		sig, err := parseSignature(http.Header{signatureHeader: {value}})
+		if (err == nil) != form.MatchString(value) {
+			t.Fatalf("%q: got %v", value, err)
+		}
+		if got, want := err == nil && s.signed([]byte(body), sig), strings.EqualFold(value, sign(testSecret, body)) && err == nil; got != want {
+			t.Fatalf("%q of %q: got %t, want %t", value, body, got, want)
+		}
+	})
+}
+
+func BenchmarkSigned(b *testing.B) {
+	s, err := newSecrets([]string{testSecret})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, size := range []int{200, 2_000, 200_000} {
+		body := make([]byte, size)
+		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.signed(body, signature{})
+			}
+		})
+	}
+}
