@@ -17,7 +17,7 @@ const firstRead = 16 << 10
 // been read to its end.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > h.MaxSize {
-		return nil, refusedTooLarge
+		return nil, errTooLarge
 	}
 	// what cannot set a deadline is no connection, and needs none
 	ctrl := http.NewResponseController(w)
@@ -33,7 +33,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > h.MaxSize:
-			return nil, refusedTooLarge
+			return nil, errTooLarge
 		case err == io.EOF:
 			_ = ctrl.SetReadDeadline(time.Time{})
 			return body, nil
@@ -49,10 +49,10 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 // refusedRead returns the refusal of a body that could not be read.
 func refusedRead(err error) refusal {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return refusedTooLarge // by another handler, such as request_body
+		return errTooLarge // by another handler, such as request_body
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return refusedTooSlow
+		return errTooSlow
 	}
-	return refusedIncomplete
+	return errIncomplete
 }

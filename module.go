@@ -200,7 +200,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveNotification(w, r, next)
 	}
 	w.Header().Set("Allow", "GET, POST")
-	return h.refuseUnread(w, r, refusedMethod)
+	return h.refuseUnread(w, r, errMethod)
 }
 
 // serveNotification takes a notification through the checks, the cheapest
@@ -215,7 +215,7 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 		return h.refuseUnread(w, r, err)
 	}
 	if !h.secrets.signed(body, signature) {
-		return h.refuse(r, refusedSignature)
+		return h.refuse(r, errSignature)
 	}
 	events, err := event.Parse(body)
 	if err != nil {

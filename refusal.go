@@ -25,21 +25,21 @@ func (f refusal) Error() string { return f.reason }
 
 // The refusals, in the order of the checks.
 var (
-	refusedMethod = refusal{http.StatusMethodNotAllowed, "method_not_allowed"}
+	errMethod = refusal{http.StatusMethodNotAllowed, "method_not_allowed"}
 
-	refusedVerification = refusal{http.StatusBadRequest, "verification_malformed"}
-	refusedToken        = refusal{http.StatusForbidden, "verify_token_mismatch"}
+	errVerification = refusal{http.StatusBadRequest, "verification_malformed"}
+	errToken        = refusal{http.StatusForbidden, "verify_token_mismatch"}
 
-	refusedNoSignature        = refusal{http.StatusUnauthorized, "signature_missing"}
-	refusedRepeatedSignature  = refusal{http.StatusUnauthorized, "signature_repeated"}
-	refusedMalformedSignature = refusal{http.StatusUnauthorized, "signature_malformed"}
-	refusedTooLarge           = refusal{http.StatusRequestEntityTooLarge, "body_too_large"}
-	refusedTooSlow            = refusal{http.StatusRequestTimeout, "body_timeout"}
-	refusedIncomplete         = refusal{http.StatusBadRequest, "body_incomplete"}
-	refusedSignature          = refusal{http.StatusUnauthorized, "signature_mismatch"}
-	refusedNotUTF8            = refusal{http.StatusBadRequest, "body_not_utf8"}
-	refusedDuplicateName      = refusal{http.StatusBadRequest, "body_duplicate_name"}
-	refusedNotJSON            = refusal{http.StatusBadRequest, "body_not_json"}
+	errNoSignature        = refusal{http.StatusUnauthorized, "signature_missing"}
+	errRepeatedSignature  = refusal{http.StatusUnauthorized, "signature_repeated"}
+	errMalformedSignature = refusal{http.StatusUnauthorized, "signature_malformed"}
+	errTooLarge           = refusal{http.StatusRequestEntityTooLarge, "body_too_large"}
+	errTooSlow            = refusal{http.StatusRequestTimeout, "body_timeout"}
+	errIncomplete         = refusal{http.StatusBadRequest, "body_incomplete"}
+	errSignature          = refusal{http.StatusUnauthorized, "signature_mismatch"}
+	errNotUTF8            = refusal{http.StatusBadRequest, "body_not_utf8"}
+	errDuplicateName      = refusal{http.StatusBadRequest, "body_duplicate_name"}
+	errNotJSON            = refusal{http.StatusBadRequest, "body_not_json"}
 )
 
 // deliveryFailed is the reason when events could not be delivered.
@@ -49,11 +49,11 @@ const deliveryFailed = "delivery_failed"
 func refusedBody(err error) refusal {
 	switch {
 	case errors.Is(err, event.ErrNotUTF8):
-		return refusedNotUTF8
+		return errNotUTF8
 	case errors.Is(err, event.ErrDuplicateName):
-		return refusedDuplicateName
+		return errDuplicateName
 	}
-	return refusedNotJSON
+	return errNotJSON
 }
 
 // refuseUnread refuses a request whose body has not been read to its end. Over

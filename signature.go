@@ -25,16 +25,16 @@ func parseSignature(header http.Header) (sig signature, err error) {
 	values := header[signatureHeader]
 	switch {
 	case len(values) == 0:
-		return sig, refusedNoSignature
+		return sig, errNoSignature
 	case len(values) > 1:
-		return sig, refusedRepeatedSignature
+		return sig, errRepeatedSignature
 	}
 	digits, ok := strings.CutPrefix(values[0], signaturePrefix)
 	if !ok || len(digits) != hex.EncodedLen(len(sig)) {
-		return sig, refusedMalformedSignature
+		return sig, errMalformedSignature
 	}
 	if _, err := hex.Decode(sig[:], []byte(digits)); err != nil {
-		return signature{}, refusedMalformedSignature
+		return signature{}, errMalformedSignature
 	}
 	return sig, nil
 }

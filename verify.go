@@ -17,13 +17,13 @@ func (h *Handler) serveVerification(w http.ResponseWriter, r *http.Request) erro
 		return h.refuse(r, err)
 	}
 	if !h.tokens.contain(token) {
-		return h.refuse(r, refusedToken)
+		return h.refuse(r, errToken)
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	_, err = io.WriteString(w, challenge)
+	_, err = io.WriteString(w, challenge) //nolint:gosec // plain text that is not sniffed
 	return err
 }
 
@@ -32,13 +32,13 @@ func (h *Handler) serveVerification(w http.ResponseWriter, r *http.Request) erro
 func parseVerification(query string) (challenge, token string, err error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "", "", refusedVerification
+		return "", "", errVerification
 	}
 	mode, challenges, tokens := values["hub.mode"], values["hub.challenge"], values["hub.verify_token"]
 	if len(mode) != 1 || mode[0] != "subscribe" ||
 		len(challenges) != 1 || challenges[0] == "" ||
 		len(tokens) != 1 {
-		return "", "", refusedVerification
+		return "", "", errVerification
 	}
 	return challenges[0], tokens[0], nil
 }

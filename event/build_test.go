@@ -216,11 +216,7 @@ func TestWhatsAppArrayNamesInOtherWords(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			defer func() {
-				if r := recover(); r != nil {
-					t.Errorf("Parse(%s): got a panic: %v, want%s", tt.body, r, lines(tt.want))
-				}
-			}()
+			t.Parallel()
 			got := summarizeAll(parse(t, tt.body))
 			if lines(got) != lines(tt.want) {
 				t.Errorf("Parse(%s)\ngot%s\nwant%s", tt.body, lines(got), lines(tt.want))

@@ -10,8 +10,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
 // seeds is an example of each shape.

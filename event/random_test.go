@@ -168,7 +168,10 @@ func (m maker) item() string {
 			return m.object(named{"watermark", m.one(`1`, `2`)}, named{"mids", m.one(`["a", "b"]`, `["a"]`)})
 		}},
 		{"read", func() string { return m.object(mid, named{"watermark", m.one(`1`, `2`)}) }},
-		{"optin", m.anything}, {"referral", m.anything}, {"app_roles", m.anything}, {"policy-enforcement", m.anything},
+		{"optin", m.anything},
+		{"referral", m.anything},
+		{"app_roles", m.anything},
+		{"policy-enforcement", m.anything},
 	}
 	m.Shuffle(len(holds), func(i, j int) { holds[i], holds[j] = holds[j], holds[i] })
 	members := []named{{"timestamp", m.time}, {"sender", func() string { return m.object(named{"id", m.id}) }}}

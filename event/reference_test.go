@@ -331,14 +331,25 @@ func referenceItem(from summary, item *tree) []summary {
 	}
 	from.kind = "messaging"
 	for _, k := range [][2]string{
-		{"message", "messages"}, {"message_edit", "message_edits"}, {"reaction", "message_reactions"},
-		{"postback", "messaging_postbacks"}, {"delivery", "message_deliveries"}, {"read", "message_reads"},
-		{"optin", "messaging_optins"}, {"referral", "messaging_referrals"}, {"account_linking", "messaging_account_linking"},
-		{"pass_thread_control", "messaging_handovers"}, {"take_thread_control", "messaging_handovers"},
-		{"request_thread_control", "messaging_handovers"}, {"app_roles", "messaging_handovers"},
-		{"policy-enforcement", "messaging_policy_enforcement"}, {"payment", "messaging_payments"},
-		{"pre_checkout", "messaging_pre_checkouts"}, {"checkout_update", "messaging_checkout_updates"},
-		{"game_play", "messaging_game_plays"}, {"messaging_feedback", "messaging_feedback"},
+		{"message", "messages"},
+		{"message_edit", "message_edits"},
+		{"reaction", "message_reactions"},
+		{"postback", "messaging_postbacks"},
+		{"delivery", "message_deliveries"},
+		{"read", "message_reads"},
+		{"optin", "messaging_optins"},
+		{"referral", "messaging_referrals"},
+		{"account_linking", "messaging_account_linking"},
+		{"pass_thread_control", "messaging_handovers"},
+		{"take_thread_control", "messaging_handovers"},
+		{"request_thread_control", "messaging_handovers"},
+		{"app_roles", "messaging_handovers"},
+		{"policy-enforcement", "messaging_policy_enforcement"},
+		{"payment", "messaging_payments"},
+		{"pre_checkout", "messaging_pre_checkouts"},
+		{"checkout_update", "messaging_checkout_updates"},
+		{"game_play", "messaging_game_plays"},
+		{"messaging_feedback", "messaging_feedback"},
 	} {
 		if item.get(k[0]) != nil {
 			from.kind = k[1]

@@ -134,8 +134,7 @@ func (s *scanner) each(read func() error) error {
 		return err
 	}
 	for {
-		switch s.dec.PeekKind() {
-		case ']', jsontext.KindInvalid:
+		if k := s.dec.PeekKind(); k == ']' || k == jsontext.KindInvalid {
 			_, err := s.dec.ReadToken()
 			return err
 		}
@@ -153,8 +152,7 @@ func (s *scanner) object(read func(name []byte) error) (literal, error) {
 	}
 	start := s.at() - 1
 	for {
-		switch s.dec.PeekKind() {
-		case '}', jsontext.KindInvalid:
+		if k := s.dec.PeekKind(); k == '}' || k == jsontext.KindInvalid {
 			if _, err := s.dec.ReadToken(); err != nil {
 				return nil, err
 			}

@@ -70,7 +70,7 @@ const whatsAppErrors = "errors"
 type member uint8
 
 const (
-	noMember member = iota
+	_ member = iota // where the tables do not speak of it
 
 	timestamp // of an item, a value or an element
 

@@ -10,8 +10,9 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
-	_ "github.com/caddy-meta-webhook/caddy-meta-webhook"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook"
 )
 
 func main() {
