@@ -29,7 +29,10 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 	body := make([]byte, 0, size+1) // and room to find the end
 	for {
-		n, err := r.Body.Read(body[len(body):cap(body)])
+		// a reader of chunks waits until it has filled what it is given: never
+		// ask it for more than it takes to know that the body is too large
+		room := min(int64(cap(body)), h.MaxSize+1)
+		n, err := r.Body.Read(body[len(body):room])
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > h.MaxSize:

@@ -2,7 +2,10 @@ package metawebhook
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"strings"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -56,19 +59,37 @@ func refusedBody(err error) refusal {
 	return errNotJSON
 }
 
-// refuseUnread refuses a request whose body has not been read to its end. Over
-// HTTP/1, the connection ends with the answer; otherwise the server would
-// read on before it answers, for as long as the sender likes.
+// refuseUnread refuses a request whose body has not been read to its end.
 func (h *Handler) refuseUnread(w http.ResponseWriter, r *http.Request, err error) error {
 	leaveUnread(w, r)
 	return h.refuse(r, err)
 }
 
-// leaveUnread lets the answer go out without the rest of the body.
+// linger is how long a connection is read from when its body is unwanted.
+const linger = time.Second
+
+// leaveUnread lets the answer go out at once and without the rest of the
+// body, and ends the connection. Over HTTP/1, the server would otherwise read
+// on before it answers, for as long as the sender likes.
+//
+// A connection that is closed on a sender who is still sending is reset, and
+// the answer may be lost. The server waits a moment before it closes one whose
+// body was too large, and learns that from nobody but a MaxBytesReader.
 func leaveUnread(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		w.Header().Set("Connection", "close")
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		return
 	}
+	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(linger))
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = wrapper.Unwrap()
+	}
+	tooLarge := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
+	_, _ = tooLarge.Read(make([]byte, 1))
 }
 
 // refuse returns the error that answers a request with a refusal.

@@ -8,11 +8,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -100,6 +100,8 @@ func statusOf(err error) int {
 func (d *delivery) request(m message, a *answer) *http.Request {
 	o := d.original
 	u := *o.URL
+	body := &replayBody{ctx: d.ctx}
+	body.reader.Reset(m.body)
 	r := (&http.Request{
 		Method:        http.MethodPost,
 		URL:           &u,
@@ -107,14 +109,14 @@ func (d *delivery) request(m message, a *answer) *http.Request {
 		ProtoMajor:    o.ProtoMajor,
 		ProtoMinor:    o.ProtoMinor,
 		Header:        d.header(m),
-		Body:          newReplayBody(m.body),
-		GetBody:       func() (io.ReadCloser, error) { return newReplayBody(m.body), nil },
+		Body:          body,
+		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.body)), nil },
 		ContentLength: int64(len(m.body)),
 		Host:          o.Host,
 		RemoteAddr:    o.RemoteAddr,
 		RequestURI:    o.RequestURI,
 		TLS:           o.TLS,
-	}).WithContext(d.ctx)
+	}).WithContext(httptrace.WithClientTrace(d.ctx, body.trace()))
 
 	server, _ := o.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	repl := caddy.NewReplacer()
@@ -218,34 +220,6 @@ func (m *message) shared(attribute func(*event.Event) string) string {
 	return value
 }
 
-// A replayBody is a request body that is at its start again after Close, for
-// reverse_proxy to try another upstream with it.
-type replayBody struct {
-	mu sync.Mutex // a transport may still be reading when it has its response
-	r  bytes.Reader
-}
-
-func newReplayBody(body []byte) *replayBody {
-	b := new(replayBody)
-	b.r.Reset(body)
-	return b
-}
-
-// Read implements io.Reader.
-func (b *replayBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.r.Read(p)
-}
-
-// Close implements io.Closer.
-func (b *replayBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, err := b.r.Seek(0, io.SeekStart)
-	return err
-}
-
 // An answer is the response of the next handler. Only its status counts; its
 // body is drained and dropped.
 type answer struct {
@@ -277,5 +251,4 @@ func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
 var (
 	_ http.ResponseWriter = (*answer)(nil)
 	_ http.Flusher        = (*answer)(nil)
-	_ io.ReadCloser       = (*replayBody)(nil)
 )
