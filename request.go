@@ -73,10 +73,12 @@ func (d *delivery) send(m message) (f *failure) {
 	if err := d.next.ServeHTTP(a, r); err != nil {
 		return &failure{status: statusOf(err), answered: a.status, err: err}
 	}
+	// Caddy says so where a chain of handlers ends. Whatever may have been
+	// answered on the way, no event is taken for delivered that nobody took.
+	if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
+		return &failure{status: http.StatusBadGateway, answered: a.status, err: errUnhandled}
+	}
 	if a.status == 0 {
-		if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
-			return &failure{status: http.StatusBadGateway, err: errUnhandled}
-		}
 		return nil // as net/http has it, a handler that writes nothing answers 200
 	}
 	if a.status < 200 || a.status > 299 {
