@@ -6,11 +6,14 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
 func init() {
@@ -32,6 +35,11 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		name         <name>
 //		verify_token <tokens...>
 //		app_secret   <secrets...>
+//		client_cert  [<names...>] {
+//			require    notifications|all
+//			trust_pool <module> ...
+//			forwarded  <header>
+//		}
 //		deliver      each|batch|original
 //		cloudevents
 //		parallel     <entries>
@@ -43,14 +51,19 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	return unmarshalBlock(d, h.unmarshalOption)
+}
+
+// unmarshalBlock has option take each option of a block, none of them twice.
+func unmarshalBlock(d *caddyfile.Dispenser, option func(d *caddyfile.Dispenser, name string) error) error {
 	seen := make(map[string]bool)
-	for d.NextBlock(0) {
-		option := d.Val()
-		if seen[option] {
-			return d.Errf("%s is given twice", option)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		if seen[name] {
+			return d.Errf("%s is given twice", name)
 		}
-		seen[option] = true
-		if err := h.unmarshalOption(d, option); err != nil {
+		seen[name] = true
+		if err := option(d, name); err != nil {
 			return err
 		}
 	}
@@ -73,6 +86,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 			h.AppSecret = values
 		}
 		return nil
+	case "client_cert":
+		h.ClientCert = new(ClientCert)
+		return h.ClientCert.unmarshal(d)
 	case "cloudevents":
 		if d.NextArg() {
 			return d.ArgErr()
@@ -120,6 +136,50 @@ func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
 			return d.Errf("body_timeout: '%s' is not a duration such as 10s", value)
 		}
 		h.BodyTimeout = caddy.Duration(timeout)
+	}
+	return nil
+}
+
+// unmarshal sets up the client certificate from Caddyfile tokens.
+func (c *ClientCert) unmarshal(d *caddyfile.Dispenser) error {
+	c.Names = d.RemainingArgs()
+	if slices.Contains(c.Names, "") {
+		return d.Err("client_cert: a name is empty")
+	}
+	return unmarshalBlock(d, c.unmarshalOption)
+}
+
+func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "require":
+		if !d.AllArgs(&c.Require) {
+			return d.ArgErr()
+		}
+		if c.Require != requireNotifications && c.Require != requireAll {
+			return d.Errf("require: '%s' is neither %s nor %s", c.Require, requireNotifications, requireAll)
+		}
+	case "trust_pool":
+		if !d.NextArg() {
+			return d.ArgErr()
+		}
+		provider := d.Val()
+		module, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+provider)
+		if err != nil {
+			return err
+		}
+		if _, ok := module.(caddytls.CA); !ok {
+			return d.Errf("trust_pool: module '%s' has no certificate authorities", provider)
+		}
+		c.TrustPoolRaw = caddyconfig.JSONModuleObject(module, "provider", provider, nil)
+	case "forwarded":
+		if !d.AllArgs(&c.Forwarded) {
+			return d.ArgErr()
+		}
+		if !httpguts.ValidHeaderFieldName(c.Forwarded) {
+			return d.Errf("forwarded: '%s' is not the name of a header", c.Forwarded)
+		}
+	default:
+		return d.Errf("unrecognized client_cert option '%s'", option)
 	}
 	return nil
 }

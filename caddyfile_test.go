@@ -2,6 +2,7 @@ package metawebhook
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 			"the least", "meta_webhook {\n verify_token {env.T}\n app_secret {env.S}\n}",
 			`{"verify_token":["{env.T}"],"app_secret":["{env.S}"]}`,
 		},
+		{"client_cert alone", "meta_webhook {\n client_cert\n}", `{"client_cert":{}}`},
 		{
 			"everything", `meta_webhook {
 				name         shop
@@ -26,8 +28,15 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 				parallel     8
 				max_size     5MiB
 				body_timeout 1m30s
+				client_cert  a.example b.example {
+					require    all
+					trust_pool file root.pem
+					forwarded  X-Amzn-Mtls-Clientcert-Subject
+				}
 			}`,
-			`{"name":"shop","verify_token":["old","new"],"app_secret":["{env.A}","{file./run/b}"],"deliver":"batch",` +
+			`{"name":"shop","verify_token":["old","new"],"app_secret":["{env.A}","{file./run/b}"],` +
+				`"client_cert":{"names":["a.example","b.example"],"require":"all","trust_pool":{"pem_files":["root.pem"],"provider":"file"},` +
+				`"forwarded":"X-Amzn-Mtls-Clientcert-Subject"},"deliver":"batch",` +
 				`"cloudevents":true,"parallel":8,"max_size":5242880,"body_timeout":90000000000}`,
 		},
 	} {
@@ -50,8 +59,18 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 	for _, tc := range []struct{ option, want string }{
 		{"certificate x", "unrecognized meta_webhook option 'certificate'"},
-		{"client_cert", "unrecognized meta_webhook option 'client_cert'"},
-		{"dedup memory {\n}", "unrecognized meta_webhook option 'dedup'"},
+		{`client_cert ""`, "client_cert: a name is empty"},
+		{"client_cert {\n }\n client_cert", "client_cert is given twice"},
+		{"client_cert { \n require all\n require all\n }", "require is given twice"},
+		{"client_cert { \n certificate\n }", "unrecognized client_cert option 'certificate'"},
+		{"client_cert { \n require\n }", "wrong argument count"},
+		{"client_cert { \n require some\n }", "require: 'some' is neither notifications nor all"},
+		{"client_cert { \n trust_pool\n }", "wrong argument count"},
+		{"client_cert { \n trust_pool nowhere\n }", "tls.ca_pool.source.nowhere"},
+		{"client_cert { \n forwarded\n }", "wrong argument count"},
+		{"client_cert { \n forwarded X-A X-B\n }", "wrong argument count"},
+		{"client_cert { \n forwarded X:A\n }", "forwarded: 'X:A' is not the name of a header"},
+		{"dedup memory", "unrecognized meta_webhook option 'dedup'"},
 		{"name a\n name b", "name is given twice"},
 		{"cloudevents\n cloudevents", "cloudevents is given twice"},
 		{"name", "wrong argument count"},
@@ -78,12 +97,10 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want %s", err, tc.want)
 			}
-			line := "Testfile:3"
-			if strings.Contains(tc.want, "twice") {
-				line = "Testfile:4"
-			}
-			if !strings.Contains(err.Error(), line) {
-				t.Errorf("got %v, want %s in it", err, line)
+			// what is wrong stands in the option's last line that is no brace
+			line := 3 + strings.Count(strings.TrimSuffix(tc.option, "\n }"), "\n")
+			if want := fmt.Sprintf("Testfile:%d", line); !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s in it", err, want)
 			}
 		})
 	}

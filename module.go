@@ -78,6 +78,10 @@ type Handler struct {
 	// would authenticate anyone.
 	AppSecret []string `json:"app_secret,omitempty"`
 
+	// Accept only requests from whoever presents Meta's client certificate.
+	// Default: anyone who knows the token or the secret.
+	ClientCert *ClientCert `json:"client_cert,omitempty"`
+
 	// How events are handed to the next handler. Default: `each`.
 	//
 	// - `each`: one request for each event, whose body is the event as a
@@ -124,10 +128,14 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision sets the defaults, resolves the secrets and claims the name.
+// Provision sets the defaults, claims the name, resolves the secrets and loads
+// the trust pool.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	h.setDefaults()
+	if err := h.claimName(ctx); err != nil {
+		return err
+	}
 
 	var err error
 	if h.tokens, err = newTokens(h.VerifyToken); err != nil {
@@ -137,11 +145,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("app_secret: %v", err)
 	}
 
+	if h.ClientCert != nil {
+		if err := h.ClientCert.provision(ctx, h.logger); err != nil {
+			return fmt.Errorf("client_cert: %v", err)
+		}
+	}
+
 	h.stopping, h.stop = context.WithCancel(context.Background())
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		server.RegisterOnShutdown(h.stop)
 	}
-	return h.claimName(ctx)
+	return nil
 }
 
 func (h *Handler) setDefaults() {
@@ -159,6 +173,9 @@ func (h *Handler) setDefaults() {
 	}
 	if h.BodyTimeout == 0 {
 		h.BodyTimeout = defaultBodyTimeout
+	}
+	if h.ClientCert != nil {
+		h.ClientCert.setDefaults()
 	}
 }
 
@@ -181,6 +198,11 @@ func (h *Handler) Validate() error {
 	case h.BodyTimeout < 0:
 		return fmt.Errorf("body_timeout: must be longer than 0s")
 	}
+	if h.ClientCert != nil {
+		if err := h.ClientCert.validate(); err != nil {
+			return fmt.Errorf("client_cert: %v", err)
+		}
+	}
 	return nil
 }
 
@@ -193,14 +215,19 @@ func (h *Handler) Cleanup() error {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	switch r.Method {
-	case http.MethodGet:
-		return h.serveVerification(w, r)
-	case http.MethodPost:
-		return h.serveNotification(w, r, next)
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		return h.refuseUnread(w, r, errMethod)
 	}
-	w.Header().Set("Allow", "GET, POST")
-	return h.refuseUnread(w, r, errMethod)
+	if c := h.ClientCert; c != nil && (r.Method == http.MethodPost || c.Require == requireAll) {
+		if shown, err := c.check(r); err != nil {
+			return h.refuseUnread(w, r, err, shown...)
+		}
+	}
+	if r.Method == http.MethodGet {
+		return h.serveVerification(w, r)
+	}
+	return h.serveNotification(w, r, next)
 }
 
 // serveNotification takes a notification through the checks, the cheapest

@@ -33,6 +33,16 @@ var (
 	errVerification = refusal{http.StatusBadRequest, "verification_malformed"}
 	errToken        = refusal{http.StatusForbidden, "verify_token_mismatch"}
 
+	errNoCert          = refusal{http.StatusForbidden, "client_cert_missing"}
+	errUnverifiedCert  = refusal{http.StatusForbidden, "client_cert_not_verified"}
+	errCertAuthority   = refusal{http.StatusForbidden, "client_cert_unknown_authority"}
+	errCertExpired     = refusal{http.StatusForbidden, "client_cert_expired"}
+	errCertNotYetValid = refusal{http.StatusForbidden, "client_cert_not_yet_valid"}
+	errCertUsage       = refusal{http.StatusForbidden, "client_cert_wrong_usage"}
+	errCertName        = refusal{http.StatusForbidden, "client_cert_wrong_name"}
+	errCertSubject     = refusal{http.StatusForbidden, "client_cert_malformed_subject"}
+	errUntrustedProxy  = refusal{http.StatusForbidden, "client_cert_untrusted_proxy"}
+
 	errNoSignature        = refusal{http.StatusUnauthorized, "signature_missing"}
 	errRepeatedSignature  = refusal{http.StatusUnauthorized, "signature_repeated"}
 	errMalformedSignature = refusal{http.StatusUnauthorized, "signature_malformed"}
@@ -60,9 +70,9 @@ func refusedBody(err error) refusal {
 }
 
 // refuseUnread refuses a request whose body has not been read to its end.
-func (h *Handler) refuseUnread(w http.ResponseWriter, r *http.Request, err error) error {
+func (h *Handler) refuseUnread(w http.ResponseWriter, r *http.Request, err error, shown ...zap.Field) error {
 	leaveUnread(w, r)
-	return h.refuse(r, err)
+	return h.refuse(r, err, shown...)
 }
 
 // linger is how long a connection is read from when its body is unwanted.
@@ -92,20 +102,21 @@ func leaveUnread(w http.ResponseWriter, r *http.Request) {
 	_, _ = tooLarge.Read(make([]byte, 1))
 }
 
-// refuse returns the error that answers a request with a refusal.
-func (h *Handler) refuse(r *http.Request, err error) error {
+// refuse returns the error that answers a request with a refusal, and logs it
+// with what the request has shown of itself.
+func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	f, ok := errors.AsType[refusal](err)
 	if !ok {
 		return err
 	}
 	if c := h.logger.Check(zapcore.WarnLevel, "refused"); c != nil {
 		clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-		c.Write(
+		c.Write(append([]zap.Field{
 			zap.String("name", h.Name),
 			zap.String("reason", f.reason),
 			zap.Int("status", f.status),
 			zap.String("client_ip", clientIP),
-		)
+		}, shown...)...)
 	}
 	setReason(r, f.reason)
 	return caddyhttp.Error(f.status, f)
