@@ -1,0 +1,181 @@
+package integration_test
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// refusals returns what the handler has logged of its refusals.
+func (g *gateway) refusals() []map[string]any {
+	g.t.Helper()
+	var found []map[string]any
+	for line := range strings.Lines(g.logs()) {
+		if entry := decode[map[string]any](g.t, line); entry["logger"] == "http.handlers.meta_webhook" && entry["msg"] == "refused" {
+			found = append(found, entry)
+		}
+	}
+	return found
+}
+
+// wantLogged fails the test unless a log entry holds exactly these fields,
+// beside the ones of every entry.
+func wantLogged(t *testing.T, entry map[string]any, want map[string]any) {
+	t.Helper()
+	want = maps.Clone(want)
+	maps.Copy(want, map[string]any{
+		"level": "warn", "logger": "http.handlers.meta_webhook", "msg": "refused",
+		"name": "default", "status": 403.0, "client_ip": "127.0.0.1",
+	})
+	got := maps.Clone(entry)
+	delete(got, "ts")
+	if !slices.Equal(slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want))) {
+		t.Errorf("got fields %q, want %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+	for key, value := range want {
+		if got[key] != value {
+			t.Errorf("got %s %v, want %v", key, got[key], value)
+		}
+	}
+}
+
+// TestRefusedCertificateIsLogged looks for what tells an operator why Meta's
+// new certificate fails, and for what is nobody's business.
+func TestRefusedCertificateIsLogged(t *testing.T) {
+	expiredIntermediate := root.issue("Old Intermediate", authority, expired)
+	forged := "x\n" + `{"level":"warn","logger":"http.handlers.meta_webhook","msg":"refused"}` + "\n"
+	for _, tc := range []struct {
+		reason string
+		leaf   *certificate
+		with   *certificate
+		blamed *certificate // nil: the leaf
+	}{
+		{certUnknownAuthority, otherIntermediate.issue(metaName), otherIntermediate, nil},
+		{certUnknownAuthority, selfSigned(metaName), nil, nil},
+		{certUnknownAuthority, metaLeaf(), nil, nil},
+		{certWrongName, intermediate.issue("evil.example"), intermediate, nil},
+		{certWrongName, intermediate.issue(forged), intermediate, nil},
+		{certWrongName, metaLeaf(subject(rdn(country("US")), rdn(organization("x,CN="+metaName)), rdn(commonName(`"quoted"`)))), intermediate, nil},
+		{certWrongName, metaLeaf(subject(rdn(commonName("evil.example")), rdn(commonName(metaName)))), intermediate, nil},
+		{certWrongName, metaLeaf(subject(rdn(commonName("evil.example"), commonName(metaName)))), intermediate, nil},
+		{certExpired, metaLeaf(expired), intermediate, nil},
+		{certExpired, expiredIntermediate.issue(metaName), expiredIntermediate, expiredIntermediate},
+		{certNotYetValid, metaLeaf(notYetValid), intermediate, nil},
+		{certWrongUsage, metaLeaf(usage(x509.ExtKeyUsageServerAuth)), intermediate, nil},
+	} {
+		t.Run(fmt.Sprintf("%s %.30q", tc.reason, tc.leaf.Subject), func(t *testing.T) {
+			u := newUpstream(t, nil)
+			g := newMutualGateway(t)
+			g.serve(clientAuth("request", ""), guarded(clientCert("trust_pool file "+g.root), u))
+			shown := tc.leaf.shown()
+			if tc.with != nil {
+				shown = tc.leaf.shown(tc.with)
+			}
+			wantReason(t, g.sender(t, kinds[3], shown).do(g.notification()), tc.reason)
+			blamed := tc.leaf
+			if tc.blamed != nil {
+				blamed = tc.blamed
+			}
+			entries := g.refusals()
+			if len(entries) != 1 {
+				t.Fatalf("got %d refusals in the log, want 1:\n%s", len(entries), g.logs())
+			}
+			wantLogged(t, entries[0], map[string]any{
+				"reason":     tc.reason,
+				"subject":    distinguishedName(blamed.RawSubject),
+				"issuer":     distinguishedName(blamed.RawIssuer),
+				"serial":     blamed.SerialNumber.Text(16),
+				"not_before": float64(blamed.NotBefore.Unix()),
+				"not_after":  float64(blamed.NotAfter.Unix()),
+			})
+			wantNoMaterial(t, g.logs(), tc.leaf, blamed)
+		})
+	}
+}
+
+// wantNoMaterial fails the test if a log holds more of certificates than who
+// they name.
+func wantNoMaterial(t *testing.T, log string, certificates ...*certificate) {
+	t.Helper()
+	for _, c := range certificates {
+		// parts of it, for a whole one may be broken up into lines
+		for what, bytes := range map[string][]byte{
+			"certificate": c.Raw[:48],
+			"public key":  c.RawSubjectPublicKeyInfo[len(c.RawSubjectPublicKeyInfo)-33:],
+			"signature":   c.Signature[8:41],
+		} {
+			for form, text := range map[string]string{
+				"base64": base64.StdEncoding.EncodeToString(bytes),
+				"hex":    hex.EncodeToString(bytes),
+				"itself": string(bytes),
+			} {
+				if strings.Contains(strings.ToLower(log), strings.ToLower(text)) {
+					t.Errorf("got the %s of %s as %s in the log, want it kept out", what, c.Subject, form)
+				}
+			}
+		}
+	}
+	for _, word := range []string{"BEGIN ", appSecret, token} {
+		if strings.Contains(log, word) {
+			t.Errorf("got %q in the log, want it kept out", word)
+		}
+	}
+}
+
+func TestMissingCertificateIsLogged(t *testing.T) {
+	g := newMutualGateway(t)
+	g.serve(clientAuth("verify_if_given", g.root), guarded(clientCert(), newUpstream(t, nil)))
+	wantReason(t, g.sender(t, kinds[3], nil).do(g.notification()), certMissing)
+	entries := g.refusals()
+	if len(entries) != 1 {
+		t.Fatalf("got %d refusals in the log, want 1", len(entries))
+	}
+	wantLogged(t, entries[0], map[string]any{"reason": certMissing})
+}
+
+// TestRefusedSubjectIsLogged is for the subject that a proxy has passed.
+func TestRefusedSubjectIsLogged(t *testing.T) {
+	for reason, subject := range map[string]string{
+		certWrongName:        "CN=evil.example,O=Evil",
+		certMalformedSubject: "/C=US/CN=" + metaName,
+	} {
+		t.Run(reason, func(t *testing.T) {
+			g := newGateway(t, plainHTTP1)
+			g.servers = trustedLoopback
+			g.mustLoad(guarded(clientCert("forwarded "+subjectHeader), newUpstream(t, nil)))
+			wantReason(t, g.do(g.forwarded(subject)), reason)
+			entries := g.refusals()
+			if len(entries) != 1 {
+				t.Fatalf("got %d refusals in the log, want 1", len(entries))
+			}
+			wantLogged(t, entries[0], map[string]any{"reason": reason, "subject": subject})
+		})
+	}
+}
+
+// TestRefusedHandshakeIsLoggedByCaddy is what the README says of client_auth
+// in a verifying mode.
+func TestRefusedHandshakeIsLoggedByCaddy(t *testing.T) {
+	g := newMutualGateway(t)
+	g.serve(clientAuth("verify_if_given", g.root), guarded(clientCert(), newUpstream(t, nil)))
+	g.sender(t, kinds[3], otherIntermediate.issue(metaName).shown(otherIntermediate)).wantNoHandshake()
+	eventually(t, "the refused handshake in the log", func() bool {
+		return strings.Contains(g.logs(), "TLS handshake error")
+	})
+	for line := range strings.Lines(g.logs()) {
+		if strings.Contains(line, "TLS handshake error") {
+			entry := decode[map[string]any](t, line)
+			if text := fmt.Sprint(entry["msg"]); entry["level"] != "debug" || !strings.Contains(text, "failed to verify certificate") {
+				t.Errorf("got %s %q, want debug, and that the certificate could not be verified", entry["level"], text)
+			}
+		}
+	}
+	if entries := g.refusals(); len(entries) > 0 {
+		t.Errorf("got %v, want nothing of the handler, which saw no request", entries)
+	}
+}
