@@ -20,6 +20,9 @@ func TestCorpus(t *testing.T) {
 	if folder == "" {
 		t.Skip("SKIPPED: no payloads to run on. Set " + corpusVariable + " to a folder of notifications in .json files")
 	}
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join("..", folder) // from the repository's root, as in CONTRIBUTING
+	}
 	files, updates := 0, 0
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" || entry.Name() == "signatures.json" {

@@ -24,6 +24,9 @@ func corpus(t *testing.T) (dir string, files map[string][]byte) {
 	if dir == "" {
 		t.Skipf("SKIPPED: no corpus of notifications. Set %s to a folder of JSON files to run this test.", corpusVariable)
 	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join("..", dir) // from the repository's root, as in CONTRIBUTING
+	}
 	files = map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" || entry.Name() == signaturesFile {
