@@ -187,25 +187,24 @@ func (d *delivery) header(m message) http.Header {
 	return h
 }
 
+// attributes are the event placeholders beside the id.
+var attributes = map[string]func(*event.Event) string{
+	"type":    (*event.Event).Type,
+	"source":  (*event.Event).Source,
+	"subject": (*event.Event).Subject,
+	"object":  (*event.Event).Object,
+	"entry":   (*event.Event).Entry,
+	"field":   (*event.Event).Field,
+	"kind":    (*event.Event).Kind,
+}
+
 // placeholder returns the value of an event placeholder.
 func (m *message) placeholder(name string) (any, bool) {
-	switch name {
-	case "id":
+	if name == "id" {
 		return m.id.String(), true
-	case "type":
-		return m.shared((*event.Event).Type), true
-	case "source":
-		return m.shared((*event.Event).Source), true
-	case "subject":
-		return m.shared((*event.Event).Subject), true
-	case "object":
-		return m.shared((*event.Event).Object), true
-	case "entry":
-		return m.shared((*event.Event).Entry), true
-	case "field":
-		return m.shared((*event.Event).Field), true
-	case "kind":
-		return m.shared((*event.Event).Kind), true
+	}
+	if attribute, ok := attributes[name]; ok {
+		return m.shared(attribute), true
 	}
 	return nil, false
 }
