@@ -234,7 +234,7 @@ func answersSite(u *upstream, more ...string) string {
 			verify_token %s second-token
 			app_secret %s second-secret
 			max_size %d
-			body_timeout 300ms
+			body_timeout 1s
 		}
 		reverse_proxy %s
 		%s`, callback, token, appSecret, maxSize, u.addr, lines(more...))

@@ -12,7 +12,7 @@ import (
 )
 
 // atOnce is how long a refusal may take that waits for nothing.
-const atOnce = time.Second
+const atOnce = 3 * time.Second
 
 // head returns the head of a request in HTTP/1.1.
 func head(method, target string, headers ...string) string {
@@ -75,7 +75,7 @@ func TestRefusalsWithTheBodyUnreadGoOutAtOnce(t *testing.T) {
 			t.Run(strings.TrimSpace(string(via)+" "+name), func(t *testing.T) {
 				u := newUpstream(t, nil)
 				// the refusal of a body that stalls would come in 10 s
-				g := startVia(t, via, strings.Replace(answersSite(u, more...), "body_timeout 300ms", "", 1))
+				g := startVia(t, via, strings.Replace(answersSite(u, more...), "body_timeout 1s", "", 1))
 				for _, c := range cases {
 					t.Run(c.name, func(t *testing.T) {
 						conn := g.dial()
