@@ -54,28 +54,26 @@ func (l literal) present() bool {
 	return len(l) > 0 && string(l) != "null" && string(l) != `""`
 }
 
-// appendCompact appends a JSON value to dst without the white space that has
-// no meaning.
+// appendCompact appends a JSON value, or a part of one, to dst without the
+// white space that has no meaning.
 func appendCompact(dst []byte, value []byte) []byte {
+	kept := 0 // what stands before is in dst, as far as it has a meaning
 	for i := 0; i < len(value); {
 		switch value[i] {
-		case ' ', '\t', '\n', '\r':
-			i++
 		case '"':
-			end := stringEnd(value, i)
-			dst = append(dst, value[i:end]...)
-			i = end
+			i = stringEnd(value, i)
+		case ' ', '\t', '\n', '\r':
+			dst = append(dst, value[kept:i]...)
+			i++
+			kept = i
 		default:
-			dst = append(dst, value[i])
 			i++
 		}
 	}
-	return dst
+	return append(dst, value[kept:]...)
 }
 
-// stringEnd returns the offset behind the JSON string that begins at start, or
-// the end of the value where the string has none (a part of a value may end
-// anywhere but inside of a string, so this does not happen).
+// stringEnd returns the offset behind the JSON string that begins at start.
 func stringEnd(value []byte, start int) int {
 	for i := start + 1; i < len(value); i++ {
 		switch value[i] {
