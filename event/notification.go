@@ -75,7 +75,7 @@ func (s *scanner) entry() error {
 		known bool // there was something in it that the contract names
 		first = len(s.updates)
 		flat  = update{entry: i}
-		found captures // in the value of flat
+		found *captures // in the value of flat
 	)
 	whole, err := s.object(func(name []byte) (err error) {
 		switch string(name) {
@@ -97,7 +97,8 @@ func (s *scanner) entry() error {
 			flat.field, err = s.value()
 		case "value":
 			err = s.changeValue(&flat)
-			found = s.found
+			kept := s.found // which the lists of the entry write to as well
+			found = &kept
 		default:
 			_, err = s.value()
 		}
@@ -108,7 +109,7 @@ func (s *scanner) entry() error {
 	}
 	if flat.value != nil && flat.field.isName() {
 		known = true
-		s.found = found
+		s.found = *found
 		s.addChange(flat)
 	}
 	if !known {
@@ -135,7 +136,6 @@ func (s *scanner) change(entry int) error {
 	}
 	u := update{entry: entry}
 	others := false
-	s.found = captures{}
 	whole, err := s.object(func(name []byte) (err error) {
 		switch string(name) {
 		case "field":
@@ -166,21 +166,24 @@ func (s *scanner) changeValue(u *update) (err error) {
 	u.arrays.to = len(s.arrays)
 	u.valueAt = s.at() - len(u.value)
 	u.data = u.value
-	return err
-}
-
-// addChange adds the update that a change is. What was captured in its value
-// is in s.found.
-func (s *scanner) addChange(u update) {
-	if u.field.isName() {
-		u.kind = u.field
-		u.key, u.keyObject = s.naturalKey(valueKeys, u.kind, &s.found)
-	} else {
-		u.kind = unrecognizedLiteral
-	}
 	u.time = s.found[timestamp]
 	u.subject = s.found.first(valueSubjects)
 	u.phone = s.found[phoneNumberID]
+	return err
+}
+
+// addChange adds the update that a change is. What was captured in its value,
+// if it has one, is in s.found.
+func (s *scanner) addChange(u update) {
+	switch {
+	case !u.field.isName():
+		u.kind = unrecognizedLiteral
+	case u.value == nil:
+		u.kind = u.field
+	default:
+		u.kind = u.field
+		u.key, u.keyObject = s.naturalKey(valueKeys, u.kind, &s.found)
+	}
 	s.add(u)
 }
 
