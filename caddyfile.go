@@ -114,8 +114,8 @@ func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
 		}
 		h.Name = value
 	case "deliver":
-		if !slices.Contains(strings.Split(deliverModes, ", "), value) {
-			return d.Errf("deliver: '%s' is none of %s", value, deliverModes)
+		if !slices.Contains(deliverModes, value) {
+			return d.Errf("deliver: '%s' is none of %s", value, strings.Join(deliverModes, ", "))
 		}
 		h.Deliver = value
 	case "parallel":

@@ -19,9 +19,9 @@ const (
 	deliverEach     = "each"
 	deliverBatch    = "batch"
 	deliverOriginal = "original"
-
-	deliverModes = deliverEach + ", " + deliverBatch + ", " + deliverOriginal
 )
+
+var deliverModes = []string{deliverEach, deliverBatch, deliverOriginal}
 
 const typeJSON = "application/json"
 

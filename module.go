@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -181,12 +183,9 @@ func (h *Handler) setDefaults() {
 
 // Validate reports options that have no meaning.
 func (h *Handler) Validate() error {
-	switch h.Deliver {
-	case deliverEach, deliverBatch, deliverOriginal:
-	default:
-		return fmt.Errorf("deliver: %q is none of %s", h.Deliver, deliverModes)
-	}
 	switch {
+	case !slices.Contains(deliverModes, h.Deliver):
+		return fmt.Errorf("deliver: %q is none of %s", h.Deliver, strings.Join(deliverModes, ", "))
 	case h.CloudEvents && h.Deliver == deliverOriginal:
 		return fmt.Errorf("cloudevents: with deliver original, bodies are Meta's own and no CloudEvents")
 	case h.Parallel != 0 && h.Deliver != deliverEach:
