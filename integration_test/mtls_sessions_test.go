@@ -19,9 +19,9 @@ var verifiers = map[string]func(file string) (tlsOptions, handler string){
 	},
 }
 
-// TestCertificateCountsForTheWholeConnection sends several requests on one
-// connection.
-func TestCertificateCountsForTheWholeConnection(t *testing.T) {
+// withEachVerifier runs a test with each of them, in every way to connect.
+func withEachVerifier(t *testing.T, test func(t *testing.T, g *mutualGateway, u *upstream, k kind)) {
+	t.Helper()
 	for name, verifier := range verifiers {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, nil)
@@ -29,30 +29,36 @@ func TestCertificateCountsForTheWholeConnection(t *testing.T) {
 			policy, handler := verifier(g.root)
 			g.serve(policy, guarded(handler, u))
 			for _, k := range kinds {
-				t.Run(k.String(), func(t *testing.T) {
-					u.forget()
-					meta := g.sender(t, k, right())
-					connections := 0
-					trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-						if !info.Reused {
-							connections++
-						}
-					}}
-					const requests = 5
-					for range requests {
-						r := g.notification()
-						wantReason(t, meta.do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace))), "")
-					}
-					if connections != 1 {
-						t.Errorf("got %d connections, want 1", connections)
-					}
-					if got := len(u.requests()); got != requests {
-						t.Errorf("got %d requests upstream, want %d", got, requests)
-					}
-				})
+				t.Run(k.String(), func(t *testing.T) { test(t, g, u, k) })
 			}
 		})
 	}
+}
+
+// TestCertificateCountsForTheWholeConnection sends several requests on one
+// connection.
+func TestCertificateCountsForTheWholeConnection(t *testing.T) {
+	withEachVerifier(t, func(t *testing.T, g *mutualGateway, u *upstream, k kind) {
+		u.forget()
+		meta := g.sender(t, k, right())
+		connections := 0
+		trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			if !info.Reused {
+				connections++
+			}
+		}}
+		const requests = 5
+		for range requests {
+			r := g.notification()
+			wantReason(t, meta.do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace))), "")
+		}
+		if connections != 1 {
+			t.Errorf("got %d connections, want 1", connections)
+		}
+		if got := len(u.requests()); got != requests {
+			t.Errorf("got %d requests upstream, want %d", got, requests)
+		}
+	})
 }
 
 // TestRefusalIsForEveryRequest has a wrong certificate come again, on
@@ -84,31 +90,21 @@ func TestRefusalIsForEveryRequest(t *testing.T) {
 // TestResumedSessionsAreNoWayIn connects anew with what the gateway has given
 // for the resumption of sessions.
 func TestResumedSessionsAreNoWayIn(t *testing.T) {
-	for name, verifier := range verifiers {
-		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, nil)
-			g := newMutualGateway(t)
-			policy, handler := verifier(g.root)
-			g.serve(policy, guarded(handler, u))
-			for _, k := range kinds {
-				t.Run(k.String(), func(t *testing.T) {
-					sessions := tls.NewLRUClientSessionCache(8)
-					meta, nobody := g.sender(t, k, right()), g.sender(t, k, nil)
-					meta.resume(sessions)
-					nobody.resume(tls.NewLRUClientSessionCache(8))
-					for range 3 {
-						u.forget()
-						wantReason(t, nobody.do(g.notification()), certMissing)
-						u.wantNone()
-						wantReason(t, meta.do(g.notification()), "")
-						wantReached(t, u, true)
-						meta.client.CloseIdleConnections()
-						nobody.client.CloseIdleConnections()
-					}
-				})
-			}
-		})
-	}
+	withEachVerifier(t, func(t *testing.T, g *mutualGateway, u *upstream, k kind) {
+		sessions := tls.NewLRUClientSessionCache(8)
+		meta, nobody := g.sender(t, k, right()), g.sender(t, k, nil)
+		meta.resume(sessions)
+		nobody.resume(tls.NewLRUClientSessionCache(8))
+		for range 3 {
+			u.forget()
+			wantReason(t, nobody.do(g.notification()), certMissing)
+			u.wantNone()
+			wantReason(t, meta.do(g.notification()), "")
+			wantReached(t, u, true)
+			meta.client.CloseIdleConnections()
+			nobody.client.CloseIdleConnections()
+		}
+	})
 }
 
 // resume lets the sender resume sessions.
