@@ -1,0 +1,7 @@
+package dedup
+
+import "time"
+
+// What the tests outside of the package need from inside.
+
+func (m *Memory) SetClock(now func() time.Time) { m.now = now }
