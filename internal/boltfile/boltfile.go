@@ -1,0 +1,187 @@
+// Package boltfile opens bbolt files for as long as any configuration uses
+// them, and writes to them what many goroutines have at the same time in one
+// go.
+//
+// What is in a file is a matter of those who use it; each has buckets of its
+// own.
+package boltfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// lockTimeout is how long to wait for another process to give up a file: long
+// enough for one that is being replaced to end.
+const lockTimeout = 5 * time.Second
+
+// files holds the files that are open, by their path.
+var files = caddy.NewUsagePool()
+
+// A File is an open file. Goroutines may share it.
+type File struct {
+	db     *bbolt.DB
+	path   string
+	writes chan write
+	ended  chan struct{} // when the last write is done
+}
+
+// A write is a part of the next transaction.
+type write struct {
+	do   func(*bbolt.Tx) error
+	done chan<- error
+}
+
+// Open opens the file with this path, and makes it and its folder if there is
+// none. All who open one path in one process share the file, and each has to
+// close it.
+func Open(path string) (*File, error) {
+	path, err := canonical(path)
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := files.LoadOrNew(path, func() (caddy.Destructor, error) { return open(path) })
+	if err != nil {
+		return nil, err
+	}
+	return f.(*File), nil
+}
+
+// canonical returns the one path of a file that may have several.
+func canonical(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, filepath.Base(path))
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	return path, nil
+}
+
+func open(path string) (*File, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:      lockTimeout,
+		FreelistType: bbolt.FreelistMapType, // the other one gets slow when much has been deleted
+	})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("%s is locked by another process, perhaps a second Caddy: a file belongs to one process", path)
+	}
+	if err != nil {
+		return nil, explain(path, err)
+	}
+	f := &File{db: db, path: path, writes: make(chan write), ended: make(chan struct{})}
+	go f.write()
+	return f, nil
+}
+
+// Close ends the use of the file. With the last user it is closed.
+func (f *File) Close() error {
+	_, err := files.Delete(f.path)
+	return err
+}
+
+// Destruct implements caddy.Destructor.
+func (f *File) Destruct() error {
+	close(f.writes)
+	<-f.ended
+	return f.db.Close()
+}
+
+// View has read look at the file as it is at one moment.
+func (f *File) View(read func(*bbolt.Tx) error) (err error) {
+	defer f.recovered(&err)
+	return f.db.View(read)
+}
+
+// Update has do change the file. When it returns without an error, the change
+// is on the disk.
+//
+// Everything that arrives while the disk is busy is done in the next
+// transaction together, and succeeds or fails as one. So do must not fail but
+// where the file itself does, and may be called for nothing.
+func (f *File) Update(do func(*bbolt.Tx) error) error {
+	done := make(chan error, 1)
+	f.writes <- write{do, done}
+	return <-done
+}
+
+// mostWrites is how many writes one transaction takes.
+const mostWrites = 1024
+
+// write writes until there is nothing more to come.
+func (f *File) write() {
+	defer close(f.ended)
+	group := make([]write, 0, mostWrites)
+	for first := range f.writes {
+		group = append(group[:0], first)
+	gather:
+		for len(group) < mostWrites {
+			select {
+			case next, ok := <-f.writes:
+				if !ok {
+					break gather
+				}
+				group = append(group, next)
+			default:
+				break gather
+			}
+		}
+		err := f.commit(group)
+		for _, w := range group {
+			w.done <- err
+		}
+	}
+}
+
+// commit does a group of writes in one transaction.
+func (f *File) commit(group []write) (err error) {
+	defer f.recovered(&err)
+	return f.db.Update(func(tx *bbolt.Tx) error {
+		for _, w := range group {
+			if err := w.do(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recovered makes an error of whatever went wrong. A file that is damaged
+// makes bbolt panic, which must not end the process.
+func (f *File) recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s is damaged: %v", f.path, p)
+	} else if *err != nil {
+		*err = explain(f.path, *err)
+	}
+}
+
+// explain says in an error which file it is about, and what to do where bbolt
+// does not.
+func explain(path string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%s: the disk is full: %w", path, err)
+	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrChecksum), errors.Is(err, bbolterrors.ErrVersionMismatch):
+		return fmt.Errorf("%s is damaged, or not a bbolt file: %w", path, err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
