@@ -1,0 +1,217 @@
+package dedup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgpool"
+)
+
+// postgresTables holds the tables in use.
+var postgresTables = caddy.NewUsagePool()
+
+type postgresTableKey struct{ dsn, table string }
+
+// A postgresTable is a table that postgres stores share.
+type postgresTable struct {
+	key  postgresTableKey
+	pool *pgpool.Pool
+	sql  postgresSQL
+
+	prepared  atomic.Bool
+	preparing sync.Mutex
+
+	expiring context.CancelFunc
+	expired  chan struct{} // when the goroutine that expires has ended
+}
+
+func openTable(dsn, name string) (*postgresTable, error) {
+	key := postgresTableKey{dsn, name}
+	shared, _, err := postgresTables.LoadOrNew(key, func() (caddy.Destructor, error) {
+		pool, err := pgpool.Open(dsn)
+		if err != nil {
+			return nil, fmt.Errorf("dsn: %w", err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		t := &postgresTable{key: key, pool: pool, sql: newPostgresSQL(name), expiring: cancel, expired: make(chan struct{})}
+		go t.expire(ctx)
+		return t, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return shared.(*postgresTable), nil
+}
+
+func (t *postgresTable) close() error {
+	_, err := postgresTables.Delete(t.key)
+	return err
+}
+
+// Destruct implements caddy.Destructor.
+func (t *postgresTable) Destruct() error {
+	t.expiring()
+	<-t.expired
+	return t.pool.Close()
+}
+
+// A refusedError is a statement that the database does not run, and will not
+// when it is asked again.
+type refusedError struct {
+	statement string
+	err       error
+}
+
+// Error implements error.
+func (e refusedError) Error() string {
+	return fmt.Sprintf("the database refuses %q: %v", e.statement, e.err)
+}
+
+// Unwrap returns the database's own error.
+func (e refusedError) Unwrap() error { return e.err }
+
+// prepare makes sure, once, that the table is there and can be used.
+func (t *postgresTable) prepare(ctx context.Context) error {
+	if t.prepared.Load() {
+		return nil
+	}
+	t.preparing.Lock()
+	defer t.preparing.Unlock()
+	if t.prepared.Load() {
+		return nil
+	}
+	err := t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
+		err := t.try(ctx, conn)
+		if !isCode(err, "42P01") { // undefined_table
+			return err
+		}
+		for _, statement := range t.sql.create {
+			// Somebody else may be making it at the same time, which IF NOT
+			// EXISTS does not always cover. The try afterwards decides.
+			if _, err := conn.Exec(ctx, statement); err != nil && !isCode(err, "23505") && !isCode(err, "42P07") {
+				return refused(statement, err)
+			}
+		}
+		return t.try(ctx, conn)
+	})
+	t.prepared.Store(err == nil)
+	return err
+}
+
+// try runs each statement on nothing, and finds out which is refused.
+func (t *postgresTable) try(ctx context.Context, conn *pgxpool.Conn) error {
+	for _, s := range []struct {
+		statement string
+		args      []any
+	}{
+		{t.sql.claim, []any{"", uuids(nil), int64(0), time.Duration(0)}},
+		{t.sql.commit, []any{"", uuids(nil), int64(0), time.Duration(0)}},
+		{t.sql.release, []any{"", uuids(nil), int64(0)}},
+		{t.sql.expire, []any{0}},
+	} {
+		if _, err := conn.Exec(ctx, s.statement, s.args...); err != nil {
+			return refused(s.statement, err)
+		}
+	}
+	return nil
+}
+
+// refused makes a refusedError of an error that is about the statement, and
+// not about the state of the server.
+func refused(statement string, err error) error {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || len(answer.Code) != 5 {
+		return err
+	}
+	switch answer.Code[:2] {
+	case "28", "3D", "3F", "42": // who, which database, which schema, what
+		return refusedError{statement, err}
+	}
+	return err
+}
+
+func isCode(err error, code string) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && answer.Code == code
+}
+
+// exec runs a statement.
+func (t *postgresTable) exec(ctx context.Context, statement string, args ...any) error {
+	if err := t.prepare(ctx); err != nil {
+		return err
+	}
+	return t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
+		_, err := conn.Exec(ctx, statement, args...)
+		return err
+	})
+}
+
+// A postgresRow is what a claim returns of an event.
+type postgresRow struct {
+	ID        Key
+	Delivered bool
+}
+
+// query runs a statement and returns its rows.
+func (t *postgresTable) query(ctx context.Context, statement string, args ...any) (found []postgresRow, err error) {
+	if err := t.prepare(ctx); err != nil {
+		return nil, err
+	}
+	err = t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
+		rows, err := conn.Query(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[postgresRow])
+		return err
+	})
+	return found, err
+}
+
+const (
+	// expireEvery is the time between two looks at what has expired.
+	expireEvery = time.Minute
+
+	// expireAtOnce is how many rows one statement deletes.
+	expireAtOnce = 1000
+)
+
+// expire drops what has expired, until the context ends. Instances that share
+// a table all do so; a row that another was faster with costs nothing.
+func (t *postgresTable) expire(ctx context.Context) {
+	defer close(t.expired)
+	ticker := time.NewTicker(expireEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			t.expireNow(ctx)
+		}
+	}
+}
+
+// expireNow drops all that has expired. What it cannot drop now it can later.
+func (t *postgresTable) expireNow(ctx context.Context) {
+	for dropped := int64(expireAtOnce); dropped == expireAtOnce && t.prepared.Load(); {
+		err := t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
+			tag, err := conn.Exec(ctx, t.sql.expire, expireAtOnce)
+			dropped = tag.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return
+		}
+	}
+}

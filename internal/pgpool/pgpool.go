@@ -1,0 +1,98 @@
+// Package pgpool shares pools of connections to PostgreSQL for as long as any
+// configuration uses them, and tries again what a restart of the server has
+// interrupted.
+//
+// Which tables there are is a matter of those who use a pool.
+package pgpool
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// pools holds the pools that are open, by their connection string.
+var pools = caddy.NewUsagePool()
+
+// A Pool is connections to one server, made when they are needed.
+type Pool struct {
+	conns *pgxpool.Pool
+	dsn   string
+}
+
+// errDSN tells nothing of the connection string, which holds a password.
+var errDSN = errors.New("is neither a postgres:// URL nor a list of settings such as host=db dbname=app")
+
+// Open returns the pool for a connection string. It does not connect. All who
+// open one string in one process share the pool, and each has to close it.
+func Open(dsn string) (*Pool, error) {
+	p, _, err := pools.LoadOrNew(dsn, func() (caddy.Destructor, error) {
+		config, err := pgxpool.ParseConfig(dsn)
+		if err != nil {
+			return nil, errDSN
+		}
+		conns, err := pgxpool.NewWithConfig(context.Background(), config)
+		if err != nil {
+			return nil, err
+		}
+		return &Pool{conns, dsn}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.(*Pool), nil
+}
+
+// Close ends the use of the pool. With the last user it is closed.
+func (p *Pool) Close() error {
+	_, err := pools.Delete(p.dsn)
+	return err
+}
+
+// Destruct implements caddy.Destructor.
+func (p *Pool) Destruct() error {
+	p.conns.Close()
+	return nil
+}
+
+// pauses are how long to wait before each further try.
+var pauses = []time.Duration{0, 50 * time.Millisecond, 250 * time.Millisecond}
+
+// Do has a connection do what may be done several times. It tries again when
+// the connection turns out to be closed, when the server is just starting or
+// stopping, and when it found two transactions in each other's way.
+func (p *Pool) Do(ctx context.Context, do func(*pgxpool.Conn) error) error {
+	for try := 0; ; try++ {
+		err := p.conns.AcquireFunc(ctx, do)
+		if err == nil || try == len(pauses) || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		pause := time.NewTimer(pauses[try])
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
+
+// passing tells whether an error may be gone at the next try.
+func passing(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return true // the connection's, not the server's
+	}
+	switch refused.Code[:min(2, len(refused.Code))] {
+	case "08", // connection exception
+		"40", // serialization failure, deadlock detected
+		"57": // shutting down, starting up
+		return true
+	}
+	return false
+}
