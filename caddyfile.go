@@ -45,6 +45,11 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		parallel     <entries>
 //		max_size     <size>
 //		body_timeout <duration>
+//		dedup        off|<store> {
+//			window   [<object>] <duration>
+//			on_error deliver|reject
+//			<options of the store...>
+//		}
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
@@ -89,6 +94,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "client_cert":
 		h.ClientCert = new(ClientCert)
 		return h.ClientCert.unmarshal(d)
+	case "dedup":
+		h.Dedup = new(Dedup)
+		return h.Dedup.unmarshal(d)
 	case "cloudevents":
 		if d.NextArg() {
 			return d.ArgErr()
@@ -181,6 +189,94 @@ func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 	default:
 		return d.Errf("unrecognized client_cert option '%s'", option)
 	}
+	return nil
+}
+
+// unmarshal sets up the deduplication from Caddyfile tokens. Options that are
+// not its own are the store's.
+func (c *Dedup) unmarshal(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	store := d.Val()
+	segment := d.NextSegment()
+	block := caddyfile.NewDispenser(segment)
+	block.Next() // consume the store
+	if store == "off" {
+		c.Off = true
+		if block.Next() {
+			return block.Errf("dedup off has neither arguments nor options")
+		}
+		return nil
+	}
+	if block.NextArg() {
+		return block.ArgErr()
+	}
+	var options []caddyfile.Token // the store's
+	for block.NextBlock(0) {
+		switch option := block.Val(); option {
+		case "window":
+			if err := c.unmarshalWindow(block); err != nil {
+				return err
+			}
+		case "on_error":
+			if c.OnError != "" {
+				return block.Errf("%s is given twice", option)
+			}
+			if !block.AllArgs(&c.OnError) {
+				return block.ArgErr()
+			}
+			if c.OnError != onErrorDeliver && c.OnError != onErrorReject {
+				return block.Errf("on_error: '%s' is neither %s nor %s", c.OnError, onErrorDeliver, onErrorReject)
+			}
+		default:
+			options = append(options, block.NextSegment()...)
+		}
+	}
+	if options != nil {
+		options = slices.Concat(segment[:2], options, segment[len(segment)-1:]) // with the store and the braces
+	} else {
+		options = segment[:1]
+	}
+	of := caddyfile.NewDispenser(options)
+	of.Next()
+	module, err := caddyfile.UnmarshalModule(of, "http.meta_webhook.dedup."+store)
+	if err != nil {
+		return err
+	}
+	c.StoreRaw = caddyconfig.JSONModuleObject(module, "module", store, nil)
+	return nil
+}
+
+// unmarshalWindow sets up the window of an object, or of all others.
+func (c *Dedup) unmarshalWindow(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 && len(args) != 2 {
+		return d.ArgErr()
+	}
+	value := args[len(args)-1]
+	window, err := caddy.ParseDuration(value)
+	if err != nil || window <= 0 {
+		return d.Errf("window: '%s' is not a duration such as 36h", value)
+	}
+	if len(args) == 1 {
+		if c.Window != 0 {
+			return d.Err("window is given twice")
+		}
+		c.Window = caddy.Duration(window)
+		return nil
+	}
+	object := args[0]
+	if object == "" {
+		return d.Err("window: the object is empty")
+	}
+	if _, ok := c.Windows[object]; ok {
+		return d.Errf("window of %s is given twice", object)
+	}
+	if c.Windows == nil {
+		c.Windows = make(map[string]caddy.Duration)
+	}
+	c.Windows[object] = caddy.Duration(window)
 	return nil
 }
 

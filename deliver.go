@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -26,12 +28,13 @@ var deliverModes = []string{deliverEach, deliverBatch, deliverOriginal}
 const typeJSON = "application/json"
 
 // deliver hands the events of a notification to the next handler, and returns
-// the error that answers the notification unless all of them succeed.
+// the error that answers the notification unless all of them succeed, now or
+// before.
 //
 // A sender that hangs up does not end a delivery: the app may have acted on
 // it already. Only when the server shuts down as well, and nobody waits for
 // the outcome any more, is what is left cancelled.
-func (h *Handler) deliver(r *http.Request, next caddyhttp.Handler, body []byte, events []event.Event) error {
+func (h *Handler) deliver(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, body []byte, events []event.Event) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	defer context.AfterFunc(r.Context(), func() {
@@ -41,43 +44,155 @@ func (h *Handler) deliver(r *http.Request, next caddyhttp.Handler, body []byte, 
 		case <-ctx.Done():
 		}
 	})()
-	d := &delivery{ctx: ctx, original: r, next: next}
+	d := &delivery{ctx: ctx, original: r, next: next, body: body, all: events}
+	if h.Dedup.Off {
+		return h.fold(r, h.handOn(d, events, nil))
+	}
+	return h.deliverNew(d, w)
+}
 
-	switch h.Deliver {
-	case deliverEach:
-		return h.fold(r, h.deliverEach(d, events)...)
-	case deliverBatch:
-		return h.fold(r, h.send(d, message{
-			events:      events,
-			id:          event.Digest(events),
-			contentType: h.contentType(event.BatchMediaType),
-			body:        event.AppendJSONArray(nil, events),
-		}))
-	default:
-		return h.fold(r, h.send(d, message{
-			events:      events,
-			id:          event.Digest(events),
-			contentType: typeJSON,
-			signature:   r.Header[signatureHeader],
-			body:        body,
-		}))
+// deliverNew hands on those events that were not delivered before. What
+// somebody else is delivering right now it waits for, after its own: two that
+// waited for each other would wait in vain.
+func (h *Handler) deliverNew(d *delivery, w http.ResponseWriter) error {
+	r := d.original
+	left := distinct(d.all)
+	store, err := h.store.acquire()
+	if err != nil {
+		return h.deliverUnclaimed(d, w, left, err)
+	}
+	defer func() {
+		if err := h.store.release(); err != nil {
+			h.storeFailed("closing the store", err)
+		}
+	}()
+	wait := outcomeWait{ctx: r.Context(), most: h.lease}
+	for {
+		own, inFlight, err := h.claim(d, store, left)
+		if err != nil {
+			return h.deliverUnclaimed(d, w, left, err)
+		}
+		if h.Deliver == deliverOriginal && len(inFlight) > 0 {
+			own.settle() // there is no leaving out what is in flight
+			inFlight = left
+		} else if len(own.events) > 0 {
+			failures := h.handOn(d, own.events, own)
+			inFlight = append(inFlight, own.settle()...)
+			if err := h.fold(r, failures); err != nil {
+				return err
+			}
+		}
+		if len(inFlight) == 0 {
+			return nil
+		}
+		if !wait.more() {
+			return h.refuseForNow(w, r, errInFlight)
+		}
+		left = inFlight
 	}
 }
 
-// deliverEach hands on the events one by one, those of an entry in their
-// order, those of several entries side by side. It returns what became of
-// each.
-func (h *Handler) deliverEach(d *delivery, events []event.Event) []*failure {
+// deliverUnclaimed does what the configuration says for when the store fails.
+func (h *Handler) deliverUnclaimed(d *delivery, w http.ResponseWriter, events []event.Event, err error) error {
+	h.storeFailed("claiming events", err)
+	if h.Dedup.OnError == onErrorReject {
+		return h.refuseForNow(w, d.original, errDedup)
+	}
+	return h.fold(d.original, h.handOn(d, events, nil))
+}
+
+// distinct returns the events without those that are in the list before.
+func distinct(events []event.Event) []event.Event {
+	if len(events) == 1 {
+		return events
+	}
+	seen := make(map[event.ID]struct{}, len(events))
+	kept := events
+	for i := range events {
+		before := len(seen)
+		seen[events[i].ID()] = struct{}{}
+		switch repeated := len(seen) == before; {
+		case repeated && len(kept) == len(events):
+			kept = slices.Clone(events[:i])
+		case !repeated && len(kept) < len(events):
+			kept = append(kept, events[i])
+		}
+	}
+	return kept
+}
+
+// An outcomeWait is how long to wait for what somebody else is delivering: as
+// long as the lease and the sender, looking again less and less often.
+type outcomeWait struct {
+	ctx   context.Context
+	most  time.Duration
+	until time.Time // from the first look on
+	pause time.Duration
+}
+
+const (
+	firstPause   = 5 * time.Millisecond
+	longestPause = 500 * time.Millisecond
+)
+
+// more waits for the time to look again. It returns false if there is none.
+func (w *outcomeWait) more() bool {
+	now := time.Now()
+	if w.until.IsZero() {
+		w.until = now.Add(w.most)
+	}
+	w.pause = min(max(firstPause, 2*w.pause), longestPause)
+	if now.Add(w.pause).After(w.until) {
+		return false
+	}
+	select {
+	case <-time.After(w.pause):
+		return true
+	case <-w.ctx.Done():
+		return false
+	}
+}
+
+// handOn hands events to the next handler in the configured way. It returns
+// what became of each message, and has c note what became of each event.
+func (h *Handler) handOn(d *delivery, events []event.Event, c *claims) []*failure {
+	m := message{events: events}
+	switch h.Deliver {
+	case deliverEach:
+		return h.handOnEach(d, events, c)
+	case deliverBatch:
+		m.contentType = h.contentType(event.BatchMediaType)
+		m.body = event.AppendJSONArray(nil, events)
+	case deliverOriginal:
+		m.events = d.all
+		m.contentType = typeJSON
+		m.signature = d.original.Header[signatureHeader]
+		m.body = d.body
+	}
+	m.id = event.Digest(m.events)
+	f := h.send(d, m)
+	c.note(0, len(events), f)
+	return []*failure{f}
+}
+
+// handOnEach hands on events one by one, those of an entry in their order,
+// those of several entries side by side. Those whose claim is lost meanwhile
+// it leaves to whoever has it.
+func (h *Handler) handOnEach(d *delivery, events []event.Event, c *claims) []*failure {
 	failures := make([]*failure, len(events))
 	contentType := h.contentType(event.MediaType)
 	inOrder := func(first, n int) {
 		for i := first; i < first+n; i++ {
+			if !c.held(i) {
+				continue
+			}
 			failures[i] = h.send(d, message{
 				events:      events[i : i+1],
 				id:          events[i].ID(),
 				contentType: contentType,
 				body:        events[i].AppendJSON(nil),
 			})
+			c.note(i, 1, failures[i])
 		}
 	}
 	var (
@@ -137,7 +252,7 @@ func (h *Handler) send(d *delivery, m message) *failure {
 // fold turns what became of the messages of a notification into the answer to
 // it: nil if all of them were delivered, or the error of the first that was
 // not.
-func (h *Handler) fold(r *http.Request, failures ...*failure) error {
+func (h *Handler) fold(r *http.Request, failures []*failure) error {
 	var first *failure
 	failed := 0
 	for _, f := range failures {

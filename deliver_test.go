@@ -277,7 +277,7 @@ func TestShutdownCancelsWhatNobodyWaitsFor(t *testing.T) {
 func TestIDOfSeveralEventsDependsOnAllOfThem(t *testing.T) {
 	id := func(body string) string {
 		next := new(app)
-		serve(provisioned(t, func(h *Handler) { h.Deliver = deliverBatch }), newNotification(body), next)
+		serve(provisioned(t, func(h *Handler) { h.Deliver, h.Dedup = deliverBatch, &Dedup{Off: true} }), newNotification(body), next)
 		return next.requests[0].Header.Get("Webhook-Id")
 	}
 	whole, again := id(testBody), id(" "+testBody)

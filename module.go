@@ -6,6 +6,7 @@ package metawebhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -36,9 +37,10 @@ const (
 //
 // It answers verification requests (GET) itself. Of notifications (POST), it
 // authenticates the signature, turns each into events, one for every update
-// in it, and hands these to the next handler. It answers 200 once every event
-// has been answered 2xx there, and otherwise an error, so that Meta sends the
-// notification again. Nothing that fails a check reaches the next handler.
+// in it, and hands those that are new to the next handler. It answers 200 once
+// every event has been answered 2xx there, now or before, and otherwise an
+// error, so that Meta sends the notification again. Nothing that fails a check
+// reaches the next handler.
 //
 // Requests that are refused are errors, for `handle_errors` to shape. These
 // placeholders are set:
@@ -92,7 +94,7 @@ type Handler struct {
 	// - `batch`: one request for each notification, whose body is a JSON
 	// array of its events. It succeeds or fails as a whole.
 	// - `original`: one request for each notification, with the bytes and the
-	// signature that Meta sent.
+	// signature that Meta sent, unless every event in it was delivered before.
 	Deliver string `json:"deliver,omitempty"`
 
 	// Label bodies with the media types of CloudEvents,
@@ -113,8 +115,15 @@ type Handler struct {
 	// one is answered 408. Default: 10s.
 	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
 
+	// How to drop the repeats of events that were delivered. Default: they are
+	// remembered in memory.
+	Dedup *Dedup `json:"dedup,omitempty"`
+
 	tokens  tokens
 	secrets secrets
+
+	store *sharedStore  // what was delivered
+	lease time.Duration // of claims
 
 	named    *nameKey        // what this handler has to give back in Cleanup
 	stopping context.Context // ends when the server begins to shut down
@@ -130,8 +139,8 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision sets the defaults, claims the name, resolves the secrets and loads
-// the trust pool.
+// Provision sets the defaults, claims the name, resolves the secrets, loads
+// the trust pool and opens the store of what was delivered.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	h.setDefaults()
@@ -150,6 +159,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.ClientCert != nil {
 		if err := h.ClientCert.provision(ctx, h.logger); err != nil {
 			return fmt.Errorf("client_cert: %v", err)
+		}
+	}
+
+	h.lease = defaultLease
+	if !h.Dedup.Off {
+		if h.store, err = h.Dedup.provision(ctx, h.Name); err != nil {
+			return fmt.Errorf("dedup: %v", err)
 		}
 	}
 
@@ -179,6 +195,10 @@ func (h *Handler) setDefaults() {
 	if h.ClientCert != nil {
 		h.ClientCert.setDefaults()
 	}
+	if h.Dedup == nil {
+		h.Dedup = new(Dedup)
+	}
+	h.Dedup.setDefaults()
 }
 
 // Validate reports options that have no meaning.
@@ -202,15 +222,22 @@ func (h *Handler) Validate() error {
 			return fmt.Errorf("client_cert: %v", err)
 		}
 	}
+	if err := h.Dedup.validate(); err != nil {
+		return fmt.Errorf("dedup: %v", err)
+	}
 	return nil
 }
 
-// Cleanup gives the name back.
+// Cleanup gives the store and the name back.
 func (h *Handler) Cleanup() error {
 	if h.stop != nil {
 		h.stop()
 	}
-	return h.releaseName()
+	var err error
+	if h.store != nil {
+		err = h.store.release()
+	}
+	return errors.Join(err, h.releaseName())
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -248,7 +275,7 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 		return h.refuse(r, refusedBody(err))
 	}
 	if len(events) > 0 {
-		if err := h.deliver(r, next, body, events); err != nil {
+		if err := h.deliver(w, r, next, body, events); err != nil {
 			return err
 		}
 	}

@@ -255,7 +255,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"name":"default","verify_token":["correct horse"],"app_secret":["battery staple"],` +
-		`"deliver":"each","parallel":16,"max_size":4000000,"body_timeout":10000000000}`
+		`"deliver":"each","parallel":16,"max_size":4000000,"body_timeout":10000000000,` +
+		`"dedup":{"window":129600000000000,"windows":{"whatsapp_business_account":604800000000000},"on_error":"deliver"}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

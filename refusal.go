@@ -3,7 +3,9 @@ package metawebhook
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +55,9 @@ var (
 	errNotUTF8            = refusal{http.StatusBadRequest, "body_not_utf8"}
 	errDuplicateName      = refusal{http.StatusBadRequest, "body_duplicate_name"}
 	errNotJSON            = refusal{http.StatusBadRequest, "body_not_json"}
+
+	errDedup    = refusal{http.StatusServiceUnavailable, "dedup_unavailable"}
+	errInFlight = refusal{http.StatusServiceUnavailable, "in_flight"}
 )
 
 // deliveryFailed is the reason when events could not be delivered.
@@ -120,6 +125,13 @@ func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	}
 	setReason(r, f.reason)
 	return caddyhttp.Error(f.status, f)
+}
+
+// refuseForNow refuses a notification that is welcome later: when the claims
+// that are held now have ended, if not before.
+func (h *Handler) refuseForNow(w http.ResponseWriter, r *http.Request, err error) error {
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(h.lease.Seconds()))))
+	return h.refuse(r, err)
 }
 
 // setReason sets the placeholder that tells an error route why.

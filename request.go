@@ -25,6 +25,8 @@ type delivery struct {
 	ctx      context.Context // of the requests that are made for it
 	original *http.Request   // Meta's
 	next     caddyhttp.Handler
+	body     []byte        // the notification
+	all      []event.Event // what is in it
 }
 
 // A message is what the next handler gets in one request.

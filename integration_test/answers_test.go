@@ -235,6 +235,7 @@ func answersSite(u *upstream, more ...string) string {
 			app_secret %s second-secret
 			max_size %d
 			body_timeout 1s
+			dedup off
 		}
 		reverse_proxy %s
 		%s`, callback, token, appSecret, maxSize, u.addr, lines(more...))

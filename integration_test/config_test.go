@@ -114,7 +114,6 @@ func TestJSONBehavesAsTheCaddyfile(t *testing.T) {
 func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 	for name, c := range map[string]struct{ line, want string }{
 		"unknown option":             {"label shop", "label"},
-		"dedup, for now":             {"dedup off", "dedup"},
 		"option in other case":       {"Name shop", "Name"},
 		"block for an option":        {"name shop {\nx y\n}", ""},
 		"name without argument":      {"name", "name"},

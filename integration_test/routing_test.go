@@ -36,12 +36,12 @@ func TestEventPlaceholders(t *testing.T) {
 	})
 	for _, mode := range []string{"batch", "original"} {
 		g.reload(site("deliver " + mode))
-		wantStatus(t, g.post(whatsApp([]string{"wamid.a"}, []string{"wamid.b"})), 200)
+		wantStatus(t, g.post(whatsApp([]string{mode + ".a"}, []string{mode + ".b"})), 200)
 		check(mode+" of two kinds", map[string]string{
 			"type": "", "source": "https://graph.facebook.com/7", "subject": "",
 			"object": "whatsapp_business_account", "entry": "7", "field": "messages", "kind": "",
 		})
-		wantStatus(t, g.post(page([]string{"a"}, []string{"b"})), 200)
+		wantStatus(t, g.post(page([]string{mode + ".a"}, []string{mode + ".b"})), 200)
 		check(mode+" of two entries", map[string]string{
 			"type": "com.facebook.page.feed", "source": "", "object": "page", "entry": "", "field": "feed", "kind": "feed",
 		})

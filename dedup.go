@@ -1,0 +1,159 @@
+package metawebhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// What becomes of events when the store fails.
+const (
+	onErrorDeliver = "deliver"
+	onErrorReject  = "reject"
+)
+
+// The defaults of the deduplication's options.
+const (
+	defaultWindow  = caddy.Duration(36 * time.Hour)
+	whatsApp       = "whatsapp_business_account"
+	whatsAppWindow = caddy.Duration(7 * 24 * time.Hour)
+)
+
+var defaultStore = json.RawMessage(`{"module":"memory"}`)
+
+// Dedup is how events that were delivered are remembered, so that the repeats
+// that Meta sends are not delivered again.
+//
+// Every accepted event is delivered at least once, and not again within its
+// window once a delivery has succeeded and been recorded.
+type Dedup struct {
+	// Deliver every event as often as Meta sends it.
+	Off bool `json:"off,omitempty"`
+
+	// Where to remember. Default: `memory`.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.meta_webhook.dedup inline_key=module"`
+
+	// How long to remember an event after its delivery. Default: 36h, for
+	// which Meta repeats what has failed.
+	Window caddy.Duration `json:"window,omitempty"`
+
+	// The same for events of one object, such as `page` or `instagram`.
+	// Default: 7d for `whatsapp_business_account`.
+	Windows map[string]caddy.Duration `json:"windows,omitempty"`
+
+	// What to do with events while the store fails. Default: `deliver`.
+	//
+	// - `deliver`: hand them on, at the risk that some are repeats.
+	// - `reject`: answer 503, so that Meta sends them again later.
+	OnError string `json:"on_error,omitempty"`
+}
+
+func (c *Dedup) setDefaults() {
+	if c.Off {
+		return
+	}
+	if c.StoreRaw == nil {
+		c.StoreRaw = defaultStore
+	}
+	if c.Window == 0 {
+		c.Window = defaultWindow
+	}
+	if _, ok := c.Windows[whatsApp]; !ok {
+		if c.Windows == nil {
+			c.Windows = make(map[string]caddy.Duration)
+		}
+		c.Windows[whatsApp] = whatsAppWindow
+	}
+	if c.OnError == "" {
+		c.OnError = onErrorDeliver
+	}
+}
+
+// provision loads the store's module, and opens the store of the handler of
+// this name.
+func (c *Dedup) provision(ctx caddy.Context, name string) (*sharedStore, error) {
+	module, err := ctx.LoadModule(c, "StoreRaw")
+	if err != nil {
+		return nil, fmt.Errorf("loading the store: %v", err)
+	}
+	opener, ok := module.(dedup.Opener)
+	if !ok {
+		return nil, fmt.Errorf("module %T is no store of delivered events", module)
+	}
+	s := &sharedStore{open: func() (dedup.Store, error) { return opener.Open(name) }}
+	_, err = s.acquire()
+	return s, err
+}
+
+func (c *Dedup) validate() error {
+	if c.Off {
+		if c.StoreRaw != nil || c.Window != 0 || c.Windows != nil || c.OnError != "" {
+			return fmt.Errorf("off: leaves no use for other options")
+		}
+		return nil
+	}
+	if c.Window < 0 {
+		return fmt.Errorf("window: must be longer than 0s")
+	}
+	for object, window := range c.Windows {
+		if object == "" || window <= 0 {
+			return fmt.Errorf("windows: each needs an object, and must be longer than 0s")
+		}
+	}
+	if c.OnError != onErrorDeliver && c.OnError != onErrorReject {
+		return fmt.Errorf("on_error: %q is neither %s nor %s", c.OnError, onErrorDeliver, onErrorReject)
+	}
+	return nil
+}
+
+// window returns how long an event is remembered.
+func (c *Dedup) window(e *event.Event) time.Duration {
+	if window, ok := c.Windows[e.Object()]; ok {
+		return time.Duration(window)
+	}
+	return time.Duration(c.Window)
+}
+
+// A sharedStore is a store that is open while anybody uses it: the
+// configuration, and each request that has come under it. A reload does not
+// wait for requests, so they can outlive the configuration; one that begins
+// later still opens the store again.
+type sharedStore struct {
+	open func() (dedup.Store, error)
+
+	mu    sync.Mutex
+	store dedup.Store
+	users int
+}
+
+// acquire returns the store. Each acquire needs a release, but for one that
+// fails.
+func (s *sharedStore) acquire() (dedup.Store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == 0 {
+		store, err := s.open()
+		if err != nil {
+			return nil, err
+		}
+		s.store = store
+	}
+	s.users++
+	return s.store, nil
+}
+
+// release closes the store with its last user.
+func (s *sharedStore) release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users > 0 {
+		return nil
+	}
+	return s.store.Close()
+}

@@ -1,0 +1,198 @@
+package metawebhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+)
+
+// A watchedStore notes the calls to a store, and can make them fail.
+type watchedStore struct {
+	dedup.Store
+	fail func(call string) error
+
+	mu    sync.Mutex
+	calls []string
+}
+
+// watch puts a watchedStore in front of the handler's store.
+func watch(t testing.TB, h *Handler) *watchedStore {
+	t.Helper()
+	before := h.store
+	store, err := before.acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watchedStore{Store: store}
+	h.store = &sharedStore{open: func() (dedup.Store, error) { return w, nil }}
+	if _, err := h.store.acquire(); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.release(); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *watchedStore) note(format string, args ...any) error {
+	call := fmt.Sprintf(format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+	if w.fail != nil {
+		return w.fail(call)
+	}
+	return nil
+}
+
+func (w *watchedStore) Claim(ctx context.Context, token dedup.Token, events []dedup.Key, lease time.Duration) ([]dedup.State, error) {
+	if err := w.note("claim %d for %v", len(events), lease); err != nil {
+		return nil, err
+	}
+	return w.Store.Claim(ctx, token, events, lease)
+}
+
+func (w *watchedStore) Commit(ctx context.Context, token dedup.Token, events []dedup.Key, window time.Duration) error {
+	if err := w.note("commit %d for %v", len(events), window); err != nil {
+		return err
+	}
+	return w.Store.Commit(ctx, token, events, window)
+}
+
+func (w *watchedStore) Release(ctx context.Context, token dedup.Token, events []dedup.Key) error {
+	if err := w.note("release %d", len(events)); err != nil {
+		return err
+	}
+	return w.Store.Release(ctx, token, events)
+}
+
+func (w *watchedStore) want(t testing.TB, calls ...string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Equal(w.calls, calls) {
+		t.Errorf("got the calls %q to the store, want %q", w.calls, calls)
+	}
+	w.calls = nil
+}
+
+func TestWindowsOfObjects(t *testing.T) {
+	h := provisioned(t, func(h *Handler) {
+		h.Dedup = &Dedup{Window: caddy.Duration(time.Hour), Windows: map[string]caddy.Duration{"user": caddy.Duration(time.Minute)}}
+	})
+	store := watch(t, h)
+	entry := `"entry":[{"id":"1","time":1,"changes":[{"field":"a"}]}]`
+	wantAnswer(t, h, `[{"object":"page",`+entry+`},{"object":"user",`+entry+`},{"object":"instagram",`+entry+`}]`, new(app), 200, "")
+	store.want(t, "claim 3 for 15s", "commit 2 for 1h0m0s", "commit 1 for 1m0s")
+	wantAnswer(t, h, `{"object":"whatsapp_business_account",`+entry+`}`, new(app), 200, "")
+	store.want(t, "claim 1 for 15s", "commit 1 for 168h0m0s")
+}
+
+func TestStoreThatFails(t *testing.T) {
+	const secretly = "the store's own words"
+	for _, tc := range []struct {
+		name     string
+		onError  string
+		call     string // that fails
+		status   int
+		reason   string
+		handedOn int
+	}{
+		{"claim, deliver", onErrorDeliver, "claim", 200, "", 3},
+		{"claim, reject", onErrorReject, "claim", 503, "dedup_unavailable", 0},
+		{"commit, deliver", onErrorDeliver, "commit", 200, "", 3},
+		{"commit, reject", onErrorReject, "commit", 200, "", 3},
+		{"open, deliver", onErrorDeliver, "open", 200, "", 3},
+		{"open, reject", onErrorReject, "open", 503, "dedup_unavailable", 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := provisioned(t, func(h *Handler) { h.Dedup = &Dedup{OnError: tc.onError} })
+			store := watch(t, h)
+			store.fail = func(call string) error {
+				if strings.HasPrefix(call, tc.call) {
+					return errors.New(secretly)
+				}
+				return nil
+			}
+			if tc.call == "open" {
+				opened := h.store
+				h.store = &sharedStore{open: func() (dedup.Store, error) { return nil, errors.New(secretly) }}
+				defer func() { h.store = opened }()
+			}
+			core, logs := observer.New(zap.ErrorLevel)
+			h.logger = zap.New(core)
+			next := new(app)
+			wantAnswer(t, h, testBody, next, tc.status, tc.reason)
+			if len(next.bodies) != tc.handedOn {
+				t.Errorf("got %d events handed on, want %d", len(next.bodies), tc.handedOn)
+			}
+			if n := logs.FilterMessage("deduplication failed").Len(); n != 1 {
+				t.Errorf("got %d lines in the log, want 1: %v", n, logs.All())
+			}
+		})
+	}
+}
+
+// TestStoreStaysOpenForRequestsThatOutliveTheConfiguration ends a
+// configuration, as a reload does, while a delivery is under way.
+func TestStoreStaysOpenForRequestsThatOutliveTheConfiguration(t *testing.T) {
+	h := &Handler{VerifyToken: []string{testToken}, AppSecret: []string{testSecret}}
+	if err := h.Provision(newContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	h.logger = zap.NewNop()
+	store := &closingStore{watchedStore: watch(t, h)}
+	store.watchedStore.Store, h.store.store = store.Store, store
+	opened := 0
+	h.store.open = func() (dedup.Store, error) {
+		opened++
+		store.closed = false
+		return store, nil
+	}
+	next := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
+		if err := h.Cleanup(); err != nil {
+			t.Errorf("Cleanup: got error %v, want none", err)
+		}
+		if store.closed {
+			t.Error("the store was closed under a delivery")
+		}
+		return nil
+	}}
+	const body = `{"object":"page","entry":[{"id":"1","time":1,"changes":[{"field":"feed"}]}]}`
+	wantAnswer(t, h, body, next, 200, "")
+	if !store.closed || opened != 0 {
+		t.Errorf("got the store closed %v and opened %d times, want it closed with the delivery", store.closed, opened)
+	}
+	// a connection may bring a request even later
+	wantAnswer(t, h, body, &app{answer: failing("feed")}, 200, "")
+	if !store.closed || opened != 1 {
+		t.Errorf("got the store closed %v and opened %d times, want it opened for one more request", store.closed, opened)
+	}
+	if err := store.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A closingStore knows whether it is closed.
+type closingStore struct {
+	*watchedStore
+	closed bool
+}
+
+func (s *closingStore) Close() error {
+	s.closed = true
+	return nil
+}
