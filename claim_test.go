@@ -264,14 +264,16 @@ func TestLostClaimsAreLeftToWhoHasThem(t *testing.T) {
 		sending.Go(func() { wantAnswer(t, h, testBody, first, 200, "") })
 		time.Sleep(17 * time.Second)
 		stopped.Store(false)
-		second := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
+		second := &app{answer: func(w http.ResponseWriter, _ *http.Request, body string) error {
 			time.Sleep(2 * time.Second)
-			return nil
+			return failing(`"n":2`)(w, nil, body)
 		}}
-		wantAnswer(t, h, testBody, second, 200, "")
+		wantAnswer(t, h, testBody, second, 502, deliveryFailed)
 		sending.Wait()
-		if len(first.bodies) != 1 || len(second.bodies) != 3 {
-			t.Errorf("got %d and %d events handed on, want 1 before the lease ended and all 3 after it", len(first.bodies), len(second.bodies))
+		_, encoded := events(t, testBody)
+		if len(second.bodies) != 3 || !slices.Equal(first.bodies, encoded[:2]) {
+			t.Errorf("got %q by the first and %d events by the second request, want all 3 by the second, and by the first "+
+				"the one before its lease ended and the one that failed then", first.bodies, len(second.bodies))
 		}
 		wantAnswer(t, h, testBody, &app{answer: failing("n")}, 200, "")
 	})

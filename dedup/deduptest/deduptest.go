@@ -60,6 +60,7 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 		{"arguments are not kept", arguments},
 		{"of many claimants one wins", race},
 		{"claims are atomic", atomic},
+		{"a commit leaves no gap", commitRace},
 		{"a restart forgets nothing", restart},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -299,6 +299,34 @@ func atomic(c *check) {
 	}
 }
 
+func commitRace(c *check) {
+	const n = 50
+	a, b := tokens()
+	events := keys(n)
+	c.claim(a, events, all(n, dedup.Claimed)...)
+	together(2, func(i int) {
+		for at := range events {
+			event := events[at : at+1]
+			if i == 0 {
+				if err := c.Commit(c.Context(), a, event, window); err != nil {
+					c.Errorf("Commit: got error %v, want none", err)
+				}
+				continue
+			}
+			for state := dedup.InFlight; state == dedup.InFlight; {
+				states, err := c.Claim(c.Context(), b, event, lease)
+				if err != nil {
+					c.Errorf("Claim: got error %v, want none", err)
+					return
+				}
+				if state = states[0]; state == dedup.Claimed {
+					c.Errorf("got an event claimed while it was committed, want it in flight or delivered")
+				}
+			}
+		}
+	})
+}
+
 func restart(c *check) {
 	if c.Restart == nil {
 		c.Skip("the store does not last")
