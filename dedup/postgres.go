@@ -87,7 +87,7 @@ func (p *Postgres) Open(name string) (Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
 	if err := table.prepare(ctx); err != nil {
-		if _, ok := errors.AsType[refusedError](err); ok {
+		if permanent(err) {
 			return nil, errors.Join(err, table.close())
 		}
 		p.logger.Error("database out of reach for now", zap.Error(err))

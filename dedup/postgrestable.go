@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,8 +27,7 @@ type postgresTable struct {
 	pool *pgpool.Pool
 	sql  postgresSQL
 
-	prepared  atomic.Bool
-	preparing sync.Mutex
+	prepared atomic.Bool
 
 	expiring context.CancelFunc
 	expired  chan struct{} // when the goroutine that expires has ended
@@ -65,34 +63,15 @@ func (t *postgresTable) Destruct() error {
 	return t.pool.Close()
 }
 
-// A refusedError is a statement that the database does not run, and will not
-// when it is asked again.
-type refusedError struct {
-	statement string
-	err       error
-}
-
-// Error implements error.
-func (e refusedError) Error() string {
-	return fmt.Sprintf("the database refuses %q: %v", e.statement, e.err)
-}
-
-// Unwrap returns the database's own error.
-func (e refusedError) Unwrap() error { return e.err }
-
-// prepare makes sure, once, that the table is there and can be used.
+// prepare makes sure that the table is there and can be used. Several may do
+// so at once; to wait for each other would be to wait for the slowest.
 func (t *postgresTable) prepare(ctx context.Context) error {
-	if t.prepared.Load() {
-		return nil
-	}
-	t.preparing.Lock()
-	defer t.preparing.Unlock()
 	if t.prepared.Load() {
 		return nil
 	}
 	err := t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
 		err := t.try(ctx, conn)
-		if !isCode(err, "42P01") { // undefined_table
+		if !isCode(err, undefinedTable) {
 			return err
 		}
 		for _, statement := range t.sql.create {
@@ -126,31 +105,50 @@ func (t *postgresTable) try(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-// refused makes a refusedError of an error that is about the statement, and
-// not about the state of the server.
+// refused names the statement in an error that is about it.
 func refused(statement string, err error) error {
+	if !permanent(err) {
+		return err
+	}
+	return fmt.Errorf("the database refuses %q: %w", statement, err)
+}
+
+// permanent tells whether an error is the database's last word, and not about
+// the state that it is in.
+func permanent(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || len(answer.Code) != 5 {
-		return err
+		return false
 	}
 	switch answer.Code[:2] {
 	case "28", "3D", "3F", "42": // who, which database, which schema, what
-		return refusedError{statement, err}
+		return true
 	}
-	return err
+	return false
 }
+
+const undefinedTable = "42P01"
 
 func isCode(err error, code string) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.Code == code
 }
 
-// exec runs a statement.
-func (t *postgresTable) exec(ctx context.Context, statement string, args ...any) error {
+// do has a connection do something with the table.
+func (t *postgresTable) do(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	if err := t.prepare(ctx); err != nil {
 		return err
 	}
-	return t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
+	err := t.pool.Do(ctx, do)
+	if isCode(err, undefinedTable) { // it was there once
+		t.prepared.Store(false)
+	}
+	return err
+}
+
+// exec runs a statement.
+func (t *postgresTable) exec(ctx context.Context, statement string, args ...any) error {
+	return t.do(ctx, func(conn *pgxpool.Conn) error {
 		_, err := conn.Exec(ctx, statement, args...)
 		return err
 	})
@@ -164,10 +162,7 @@ type postgresRow struct {
 
 // query runs a statement and returns its rows.
 func (t *postgresTable) query(ctx context.Context, statement string, args ...any) (found []postgresRow, err error) {
-	if err := t.prepare(ctx); err != nil {
-		return nil, err
-	}
-	err = t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
+	err = t.do(ctx, func(conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, statement, args...)
 		if err != nil {
 			return err
