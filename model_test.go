@@ -207,8 +207,9 @@ func (m *model) send(events []int) {
 		i := m.gateway.Load()
 		w := httptest.NewRecorder()
 		err := i.ServeHTTP(w, newNotification(modelBody(events...)), &app{answer: i.app})
-		if i.dead.Load() {
-			continue // the answer is lost
+		if i.dead.Load() { // the answer is lost
+			m.sleep(m.lease / 5)
+			continue
 		}
 		status := w.Code
 		if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
