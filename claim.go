@@ -29,10 +29,13 @@ const (
 //
 // A nil *claims is that of a delivery that nothing is remembered of.
 type claims struct {
-	h      *Handler
-	store  dedup.Store
-	token  dedup.Token
-	events []event.Event
+	h     *Handler
+	store dedup.Store
+	token dedup.Token
+
+	events   []event.Event // that are claimed
+	inFlight []event.Event // that somebody else is delivering
+	repeats  []event.Event // that were delivered before
 
 	renewal *time.Timer
 	storing sync.Mutex // one call to the store at a time
@@ -53,24 +56,25 @@ const (
 	lost // to somebody else, because the lease has ended
 )
 
-// claim claims events. It returns those that are for this request to deliver,
-// and those that somebody else is delivering.
-func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*claims, []event.Event, error) {
+// claim claims events.
+func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*claims, error) {
 	c := &claims{h: h, store: store, token: newToken()}
 	ctx, cancel := context.WithTimeout(d.ctx, storeTimeout)
 	defer cancel()
 	states, err := store.Claim(ctx, c.token, keys(events), h.lease)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	c.events = inState(events, states, dedup.Claimed)
+	c.inFlight = inState(events, states, dedup.InFlight)
+	c.repeats = inState(events, states, dedup.Delivered)
 	c.fates = make([]fate, len(c.events))
 	if len(c.events) > 0 {
 		c.storing.Lock() // renew waits for what it needs
 		c.renewal = time.AfterFunc(h.lease/3, c.renew)
 		c.storing.Unlock()
 	}
-	return c, inState(events, states, dedup.InFlight), nil
+	return c, nil
 }
 
 func newToken() dedup.Token {
@@ -112,6 +116,14 @@ func (c *claims) held(i int) bool {
 	return c.fates[i] != lost
 }
 
+// outcome names what has become of a message for the metrics.
+func outcome(f *failure) string {
+	if f != nil {
+		return outcomeFailed
+	}
+	return outcomeDelivered
+}
+
 // note notes what has become of n events from the one at first.
 func (c *claims) note(first, n int, f *failure) {
 	if c == nil {
@@ -142,7 +154,7 @@ func (c *claims) renew() {
 	defer cancel()
 	states, err := c.store.Claim(ctx, c.token, c.keys(open), c.h.lease)
 	if err != nil {
-		c.h.storeFailed("renewing claims", err)
+		c.h.storeFailed("renew", err)
 	}
 	for at, state := range states {
 		if state != dedup.Claimed {
@@ -167,7 +179,7 @@ func (c *claims) settle() []event.Event {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		if err := c.store.Release(ctx, c.token, c.keys(open)); err != nil {
-			c.h.storeFailed("releasing claims", err)
+			c.h.storeFailed("release", err)
 		}
 	}
 	var gone []event.Event
@@ -193,7 +205,7 @@ func (c *claims) record() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		if err := c.store.Commit(ctx, c.token, c.keys(now), window); err != nil {
-			c.h.storeFailed("recording deliveries", err)
+			c.h.storeFailed("commit", err)
 		}
 		cancel()
 		for _, i := range now {
@@ -233,7 +245,8 @@ func (c *claims) keys(places []int) []dedup.Key {
 	return keys
 }
 
-// storeFailed logs that the store has failed.
-func (h *Handler) storeFailed(doing string, err error) {
-	h.logger.Error("deduplication failed", zap.String("name", h.Name), zap.String("doing", doing), zap.Error(err))
+// storeFailed logs that the store has failed in an operation.
+func (h *Handler) storeFailed(operation string, err error) {
+	h.meter.errors.WithLabelValues(operation).Inc()
+	h.logger.Error("deduplication failed", zap.String("name", h.Name), zap.String("operation", operation), zap.Error(err))
 }

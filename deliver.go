@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -34,7 +35,8 @@ const typeJSON = "application/json"
 // A sender that hangs up does not end a delivery: the app may have acted on
 // it already. Only when the server shuts down as well, and nobody waits for
 // the outcome any more, is what is left cancelled.
-func (h *Handler) deliver(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, body []byte, events []event.Event) error {
+func (h *Handler) deliver(w http.ResponseWriter, d *delivery) error {
+	r := d.original
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	defer context.AfterFunc(r.Context(), func() {
@@ -44,9 +46,9 @@ func (h *Handler) deliver(w http.ResponseWriter, r *http.Request, next caddyhttp
 		case <-ctx.Done():
 		}
 	})()
-	d := &delivery{ctx: ctx, original: r, next: next, body: body, all: events}
+	d.ctx = ctx
 	if h.Dedup.Off {
-		return h.fold(r, h.handOn(d, events, nil))
+		return h.fold(d, h.handOn(d, d.all, nil))
 	}
 	return h.deliverNew(d, w)
 }
@@ -56,30 +58,36 @@ func (h *Handler) deliver(w http.ResponseWriter, r *http.Request, next caddyhttp
 // waited for each other would wait in vain.
 func (h *Handler) deliverNew(d *delivery, w http.ResponseWriter) error {
 	r := d.original
-	left := distinct(d.all)
+	left, repeated := distinct(d.all)
+	h.drop(d, repeated)
 	store, err := h.store.acquire()
 	if err != nil {
-		return h.deliverUnclaimed(d, w, left, err)
+		return h.deliverUnclaimed(d, w, left, "open", err)
 	}
 	defer func() {
 		if err := h.store.release(); err != nil {
-			h.storeFailed("closing the store", err)
+			h.storeFailed("close", err)
 		}
 	}()
 	wait := outcomeWait{ctx: r.Context(), most: h.lease}
+	defer wait.observe(h.meter.waits)
 	for {
-		own, inFlight, err := h.claim(d, store, left)
+		own, err := h.claim(d, store, left)
 		if err != nil {
-			return h.deliverUnclaimed(d, w, left, err)
+			return h.deliverUnclaimed(d, w, left, "claim", err)
 		}
+		inFlight := own.inFlight
 		if h.Deliver == deliverOriginal && len(inFlight) > 0 {
 			own.settle() // there is no leaving out what is in flight
 			inFlight = left
-		} else if len(own.events) > 0 {
-			failures := h.handOn(d, own.events, own)
-			inFlight = append(inFlight, own.settle()...)
-			if err := h.fold(r, failures); err != nil {
-				return err
+		} else {
+			h.drop(d, own.repeats)
+			if len(own.events) > 0 {
+				failures := h.handOn(d, own.events, own)
+				inFlight = append(inFlight, own.settle()...)
+				if err := h.fold(d, failures); err != nil {
+					return err
+				}
 			}
 		}
 		if len(inFlight) == 0 {
@@ -92,33 +100,41 @@ func (h *Handler) deliverNew(d *delivery, w http.ResponseWriter) error {
 	}
 }
 
+// drop counts events that were delivered before, and are not again.
+func (h *Handler) drop(d *delivery, repeats []event.Event) {
+	d.duplicates += len(repeats)
+	h.meter.count(repeats, outcomeDuplicate)
+}
+
 // deliverUnclaimed does what the configuration says for when the store fails.
-func (h *Handler) deliverUnclaimed(d *delivery, w http.ResponseWriter, events []event.Event, err error) error {
-	h.storeFailed("claiming events", err)
+func (h *Handler) deliverUnclaimed(d *delivery, w http.ResponseWriter, events []event.Event, operation string, err error) error {
+	h.storeFailed(operation, err)
 	if h.Dedup.OnError == onErrorReject {
 		return h.refuseForNow(w, d.original, errDedup)
 	}
-	return h.fold(d.original, h.handOn(d, events, nil))
+	return h.fold(d, h.handOn(d, events, nil))
 }
 
-// distinct returns the events without those that are in the list before.
-func distinct(events []event.Event) []event.Event {
+// distinct parts the events from those that repeat an earlier one.
+func distinct(events []event.Event) (first, repeated []event.Event) {
 	if len(events) == 1 {
-		return events
+		return events, nil
 	}
 	seen := make(map[event.ID]struct{}, len(events))
-	kept := events
+	first = events
 	for i := range events {
 		before := len(seen)
 		seen[events[i].ID()] = struct{}{}
-		switch repeated := len(seen) == before; {
-		case repeated && len(kept) == len(events):
-			kept = slices.Clone(events[:i])
-		case !repeated && len(kept) < len(events):
-			kept = append(kept, events[i])
+		if len(seen) == before {
+			if repeated == nil {
+				first = slices.Clone(events[:i])
+			}
+			repeated = append(repeated, events[i])
+		} else if repeated != nil {
+			first = append(first, events[i])
 		}
 	}
-	return kept
+	return first, repeated
 }
 
 // An outcomeWait is how long to wait for what somebody else is delivering: as
@@ -126,7 +142,7 @@ func distinct(events []event.Event) []event.Event {
 type outcomeWait struct {
 	ctx   context.Context
 	most  time.Duration
-	until time.Time // from the first look on
+	start time.Time // of the first look
 	pause time.Duration
 }
 
@@ -138,11 +154,11 @@ const (
 // more waits for the time to look again. It returns false if there is none.
 func (w *outcomeWait) more() bool {
 	now := time.Now()
-	if w.until.IsZero() {
-		w.until = now.Add(w.most)
+	if w.start.IsZero() {
+		w.start = now
 	}
 	w.pause = min(max(firstPause, 2*w.pause), longestPause)
-	if now.Add(w.pause).After(w.until) {
+	if now.Add(w.pause).Sub(w.start) > w.most {
 		return false
 	}
 	select {
@@ -153,8 +169,15 @@ func (w *outcomeWait) more() bool {
 	}
 }
 
+// observe observes how long the wait has been, if there was one.
+func (w *outcomeWait) observe(o prometheus.Observer) {
+	if !w.start.IsZero() {
+		since(o, w.start)
+	}
+}
+
 // handOn hands events to the next handler in the configured way. It returns
-// what became of each message, and has c note what became of each event.
+// what became of each event, and has c note it, too.
 func (h *Handler) handOn(d *delivery, events []event.Event, c *claims) []*failure {
 	m := message{events: events}
 	switch h.Deliver {
@@ -171,8 +194,9 @@ func (h *Handler) handOn(d *delivery, events []event.Event, c *claims) []*failur
 	}
 	m.id = event.Digest(m.events)
 	f := h.send(d, m)
+	h.meter.count(events, outcome(f))
 	c.note(0, len(events), f)
-	return []*failure{f}
+	return slices.Repeat([]*failure{f}, len(events))
 }
 
 // handOnEach hands on events one by one, those of an entry in their order,
@@ -192,6 +216,7 @@ func (h *Handler) handOnEach(d *delivery, events []event.Event, c *claims) []*fa
 				contentType: contentType,
 				body:        events[i].AppendJSON(nil),
 			})
+			h.meter.count(events[i:i+1], outcome(failures[i]))
 			c.note(i, 1, failures[i])
 		}
 	}
@@ -228,7 +253,9 @@ func (h *Handler) contentType(cloudEvents string) string {
 // send hands one message to the next handler, and logs its failure. It
 // returns nil if the message was delivered.
 func (h *Handler) send(d *delivery, m message) *failure {
+	start := time.Now()
 	f := d.send(m)
+	since(h.meter.deliveries, start)
 	if f == nil {
 		return nil
 	}
@@ -249,10 +276,10 @@ func (h *Handler) send(d *delivery, m message) *failure {
 	return f
 }
 
-// fold turns what became of the messages of a notification into the answer to
+// fold turns what became of the events of a notification into the answer to
 // it: nil if all of them were delivered, or the error of the first that was
 // not.
-func (h *Handler) fold(r *http.Request, failures []*failure) error {
+func (h *Handler) fold(d *delivery, failures []*failure) error {
 	var first *failure
 	failed := 0
 	for _, f := range failures {
@@ -267,6 +294,8 @@ func (h *Handler) fold(r *http.Request, failures []*failure) error {
 	if first == nil {
 		return nil
 	}
-	setReason(r, deliveryFailed)
+	d.failed = failed
+	h.meter.answered(d.original, deliveryFailed)
+	setReason(d.original, deliveryFailed)
 	return caddyhttp.Error(first.status, fmt.Errorf("%s: %d of %d", deliveryFailed, failed, len(failures)))
 }

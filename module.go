@@ -124,6 +124,9 @@ type Handler struct {
 
 	store *sharedStore  // what was delivered
 	lease time.Duration // of claims
+	meter *meter
+
+	refusals *logLimit
 
 	named    *nameKey        // what this handler has to give back in Cleanup
 	stopping context.Context // ends when the server begins to shut down
@@ -162,6 +165,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 
+	if h.meter, err = newMeter(ctx, h.Name); err != nil {
+		return fmt.Errorf("metrics: %v", err)
+	}
+	h.refusals = new(logLimit)
 	h.lease = defaultLease
 	if !h.Dedup.Off {
 		if h.store, err = h.Dedup.provision(ctx, h.Name); err != nil {
@@ -270,17 +277,24 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	if !h.secrets.signed(body, signature) {
 		return h.refuse(r, errSignature)
 	}
+	h.meter.sizes.Observe(float64(len(body)))
+	h.meter.inFlight.Inc()
+	defer h.meter.inFlight.Dec()
 	events, err := event.Parse(body)
 	if err != nil {
 		return h.refuse(r, refusedBody(err))
 	}
+	d := &delivery{original: r, next: next, body: body, all: events}
+	start := time.Now()
 	if len(events) > 0 {
-		if err := h.deliver(w, r, next, body, events); err != nil {
-			return err
-		}
+		err = h.deliver(w, d)
 	}
-	w.WriteHeader(http.StatusOK)
-	return nil
+	if err == nil {
+		h.meter.answered(r, resultOK)
+		w.WriteHeader(http.StatusOK)
+	}
+	h.logNotification(d, time.Since(start), err)
+	return err
 }
 
 // Interface guards

@@ -114,17 +114,30 @@ func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	if !ok {
 		return err
 	}
-	if c := h.logger.Check(zapcore.WarnLevel, "refused"); c != nil {
-		clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-		c.Write(append([]zap.Field{
-			zap.String("name", h.Name),
-			zap.String("reason", f.reason),
-			zap.Int("status", f.status),
-			zap.String("client_ip", clientIP),
-		}, shown...)...)
+	if suppressed, ok := h.refusals.allow(f.reason); ok {
+		h.logRefusal(r, f, suppressed, shown)
 	}
+	h.meter.answered(r, f.reason)
 	setReason(r, f.reason)
 	return caddyhttp.Error(f.status, f)
+}
+
+func (h *Handler) logRefusal(r *http.Request, f refusal, suppressed int64, shown []zap.Field) {
+	c := h.logger.Check(zapcore.WarnLevel, "refused")
+	if c == nil {
+		return
+	}
+	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	fields := []zap.Field{
+		zap.String("name", h.Name),
+		zap.String("reason", f.reason),
+		zap.Int("status", f.status),
+		zap.String("client_ip", clientIP),
+	}
+	if suppressed > 0 {
+		fields = append(fields, zap.Int64("suppressed", suppressed))
+	}
+	c.Write(append(fields, shown...)...)
 }
 
 // refuseForNow refuses a notification that is welcome later: when the claims

@@ -27,6 +27,8 @@ type delivery struct {
 	next     caddyhttp.Handler
 	body     []byte        // the notification
 	all      []event.Event // what is in it
+
+	duplicates, failed int // of its events
 }
 
 // A message is what the next handler gets in one request.

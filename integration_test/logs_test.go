@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -167,4 +168,49 @@ func TestExampleKeepsSecretsOutOfTheLogs(t *testing.T) {
 	wantNotLogged(t, logs, map[string]string{
 		"verify token": token, "app secret": appSecret, "digest": digest(appSecret, body), "wrong digest": digest("wrong", body), "body": "wamid.confidential",
 	})
+}
+
+// TestAccessLogSaysWhatBecameOfARequest has one of two events fail at first.
+func TestAccessLogSaysWhatBecameOfARequest(t *testing.T) {
+	failing := true
+	u := newUpstream(t, func(w http.ResponseWriter, r received) {
+		if failing && strings.Contains(r.body, `"post_id":"b"`) {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	g := start(t, lines("log", hook(), "reverse_proxy "+u.addr))
+	body := page([]string{"a", "b"})
+	wantStatus(t, g.post(body), 502)
+	failing = false
+	wantStatus(t, g.post(body), 200)
+	wantStatus(t, g.verify(token, "1"), 200)
+	wantStatus(t, g.verify("wrong", "1"), 403)
+
+	type entry struct {
+		Status     int    `json:"status"`
+		Message    string `json:"msg"`
+		Result     string `json:"meta_webhook.result"`
+		Events     int    `json:"meta_webhook.events"`
+		Duplicates int    `json:"meta_webhook.duplicates"`
+		Failed     int    `json:"meta_webhook.failed"`
+	}
+	var got []entry
+	eventually(t, "four lines in the access log", func() bool {
+		got = nil
+		for line := range strings.Lines(g.logs()) {
+			if e := decode[entry](t, line); e.Message == "handled request" {
+				got = append(got, e)
+			}
+		}
+		return len(got) == 4
+	})
+	want := []entry{
+		{502, "handled request", "delivery_failed", 2, 0, 1},
+		{200, "handled request", "ok", 2, 1, 0},
+		{200, "handled request", "ok", 0, 0, 0},
+		{403, "handled request", "verify_token_mismatch", 0, 0, 0},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
 }
