@@ -22,7 +22,7 @@ import (
 
 // lockTimeout is how long to wait for another process to give up a file: long
 // enough for one that is being replaced to end.
-const lockTimeout = 5 * time.Second
+var lockTimeout = 5 * time.Second
 
 // files holds the files that are open, by their path.
 var files = caddy.NewUsagePool()
@@ -130,25 +130,57 @@ const mostWrites = 1024
 func (f *File) write() {
 	defer close(f.ended)
 	group := make([]write, 0, mostWrites)
+	var patience time.Duration
 	for first := range f.writes {
-		group = append(group[:0], first)
-	gather:
-		for len(group) < mostWrites {
-			select {
-			case next, ok := <-f.writes:
-				if !ok {
-					break gather
-				}
-				group = append(group, next)
-			default:
-				break gather
-			}
-		}
+		group = f.gather(append(group[:0], first), patience)
+		start := time.Now()
 		err := f.commit(group)
+		if patience = 0; len(group) > 1 {
+			patience = time.Since(start) / 4
+		}
 		for _, w := range group {
 			w.done <- err
 		}
 	}
+}
+
+// gather adds to a group what else there is to be written.
+//
+// Those whose last write is just done are likely to have another in a moment.
+// Not to wait for them would split the writers into two halves that wait for
+// each other. So it waits, while they keep coming, for a part of the time that
+// it saves; but not for others of a writer who was alone.
+func (f *File) gather(group []write, patience time.Duration) []write {
+	lull := patience / 4
+	for len(group) < mostWrites {
+		start := time.Now()
+		next, ok := f.next(min(lull, patience))
+		if !ok {
+			break
+		}
+		group = append(group, next)
+		patience -= time.Since(start)
+	}
+	return group
+}
+
+// next returns the next write, if it comes in time.
+func (f *File) next(wait time.Duration) (next write, ok bool) {
+	select {
+	case next, ok = <-f.writes:
+		return next, ok
+	default:
+	}
+	if wait <= 0 {
+		return write{}, false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case next, ok = <-f.writes:
+	case <-timer.C:
+	}
+	return next, ok
 }
 
 // commit does a group of writes in one transaction.

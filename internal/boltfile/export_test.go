@@ -1,0 +1,5 @@
+package boltfile
+
+import "time"
+
+func init() { lockTimeout = 300 * time.Millisecond }
