@@ -9,6 +9,7 @@ package boltfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -56,24 +57,28 @@ func Open(path string) (*File, error) {
 	return f.(*File), nil
 }
 
-// canonical returns the one path of a file that may have several.
+// canonical returns the one path of a file that may have several. It makes the
+// file, because a link to what is not there yet leads nowhere.
 func canonical(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+	target, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return target, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, filepath.Base(path))
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
+	if err := f.Close(); err != nil {
+		return "", err
 	}
-	return path, nil
+	return filepath.EvalSymlinks(path)
 }
 
 func open(path string) (*File, error) {

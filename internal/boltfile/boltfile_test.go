@@ -224,3 +224,29 @@ func TestLastCloseCloses(t *testing.T) {
 	}
 	db.Close()
 }
+
+func TestOneFileOfSeveralPaths(t *testing.T) {
+	dir := t.TempDir()
+	real := filepath.Join(dir, "real", "test.db")
+	if err := os.Mkdir(filepath.Dir(real), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []struct{ to, at string }{
+		{real, filepath.Join(dir, "link.db")},
+		{filepath.Dir(real), filepath.Join(dir, "folder")},
+	} {
+		if err := os.Symlink(link.to, link.at); err != nil {
+			t.Skipf("SKIPPED: this test needs symbolic links: %v", err)
+		}
+	}
+	t.Chdir(dir)
+	// the first is a link to what is not there yet
+	first := open(t, filepath.Join(dir, "link.db"))
+	for _, path := range []string{
+		real, "real/test.db", "link.db", "folder/test.db", "folder/../real/test.db", "./real//test.db",
+	} {
+		if got := open(t, path); got != first {
+			t.Errorf("%s: got another file, want the one that is open", path)
+		}
+	}
+}
