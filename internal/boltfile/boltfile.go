@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -30,10 +31,12 @@ var files = caddy.NewUsagePool()
 
 // A File is an open file. Goroutines may share it.
 type File struct {
-	db     *bbolt.DB
-	path   string
-	writes chan write
-	ended  chan struct{} // when the last write is done
+	db      *bbolt.DB
+	file    *os.File // that of db
+	path    string
+	writes  chan write
+	ended   chan struct{} // when the last write is done
+	damaged error         // what has ended the writing, once and for all
 }
 
 // A write is a part of the next transaction.
@@ -82,17 +85,28 @@ func canonical(path string) (string, error) {
 }
 
 func open(path string) (*File, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:      lockTimeout,
-		FreelistType: bbolt.FreelistMapType, // the other one gets slow when much has been deleted
+	f := &File{path: path, writes: make(chan write), ended: make(chan struct{})}
+	err := guarded(path, func() (err error) {
+		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout:      lockTimeout,
+			FreelistType: bbolt.FreelistMapType, // the other one gets slow when much has been deleted
+			OpenFile: func(path string, flag int, mode os.FileMode) (file *os.File, err error) {
+				file, err = os.OpenFile(path, flag, mode)
+				f.file = file
+				return file, err
+			},
+		})
+		return err
 	})
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s is locked by another process, perhaps a second Caddy: a file belongs to one process", path)
 	}
 	if err != nil {
-		return nil, explain(path, err)
+		if f.file != nil {
+			_ = f.file.Close() // and with it the lock, which a panic has left
+		}
+		return nil, err
 	}
-	f := &File{db: db, path: path, writes: make(chan write), ended: make(chan struct{})}
 	go f.write()
 	return f, nil
 }
@@ -107,13 +121,15 @@ func (f *File) Close() error {
 func (f *File) Destruct() error {
 	close(f.writes)
 	<-f.ended
+	if f.damaged != nil {
+		return f.file.Close() // bbolt may be left with its locks taken
+	}
 	return f.db.Close()
 }
 
 // View has read look at the file as it is at one moment.
-func (f *File) View(read func(*bbolt.Tx) error) (err error) {
-	defer f.recovered(&err)
-	return f.db.View(read)
+func (f *File) View(read func(*bbolt.Tx) error) error {
+	return guarded(f.path, func() error { return f.db.View(read) })
 }
 
 // Update has do change the file. When it returns without an error, the change
@@ -189,26 +205,47 @@ func (f *File) next(wait time.Duration) (next write, ok bool) {
 }
 
 // commit does a group of writes in one transaction.
-func (f *File) commit(group []write) (err error) {
-	defer f.recovered(&err)
-	return f.db.Update(func(tx *bbolt.Tx) error {
-		for _, w := range group {
-			if err := w.do(tx); err != nil {
-				return err
+func (f *File) commit(group []write) error {
+	if f.damaged != nil {
+		return f.damaged
+	}
+	err := guarded(f.path, func() error {
+		return f.db.Update(func(tx *bbolt.Tx) error {
+			for _, w := range group {
+				if err := w.do(tx); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
+	if _, ok := errors.AsType[*damage](err); ok {
+		f.damaged = err
+	}
+	return err
 }
 
-// recovered makes an error of whatever went wrong. A file that is damaged
-// makes bbolt panic, which must not end the process.
-func (f *File) recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%s is damaged: %v", f.path, p)
-	} else if *err != nil {
-		*err = explain(f.path, *err)
-	}
+// A damage is a panic of bbolt, or of the memory that a file is mapped to.
+type damage struct {
+	path  string
+	cause any
+}
+
+func (d *damage) Error() string { return fmt.Sprintf("%s is damaged: %v", d.path, d.cause) }
+
+// guarded makes an error of whatever goes wrong with a file. One that is
+// damaged makes bbolt panic, and one that was cut off makes the memory fault
+// that it is mapped to. Neither must end the process.
+func guarded(path string, do func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = &damage{path, p}
+		} else if err != nil {
+			err = explain(path, err)
+		}
+	}()
+	return do()
 }
 
 // explain says in an error which file it is about, and what to do where bbolt
