@@ -1,7 +1,9 @@
 package dedup_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,6 +54,45 @@ func open(t testing.TB, module dedup.Opener, name string) dedup.Store {
 		}
 	})
 	return s
+}
+
+// randomKeys returns n keys that nobody has.
+func randomKeys(n int) []dedup.Key {
+	keys := make([]dedup.Key, n)
+	for i := range keys {
+		binary.BigEndian.PutUint64(keys[i][:8], rand.Uint64())
+		binary.BigEndian.PutUint64(keys[i][8:], rand.Uint64())
+	}
+	return keys
+}
+
+// commit records events, and fails the test where that fails.
+func commit(t testing.TB, s dedup.Store, events []dedup.Key, window time.Duration) {
+	t.Helper()
+	if err := s.Commit(t.Context(), 1, events, window); err != nil {
+		t.Fatalf("Commit: got error %v, want none", err)
+	}
+}
+
+// wantAll claims events, releases them, and fails the test unless all were in
+// this state.
+func wantAll(t testing.TB, s dedup.Store, events []dedup.Key, want dedup.State) {
+	t.Helper()
+	token := dedup.Token(rand.Uint64())
+	states, err := s.Claim(t.Context(), token, events, time.Second)
+	if err != nil {
+		t.Fatalf("Claim: got error %v, want none", err)
+	}
+	got := make(map[dedup.State]int)
+	for _, state := range states {
+		got[state]++
+	}
+	if got[want] != len(events) {
+		t.Errorf("got events %v, want all %d %s", got, len(events), want)
+	}
+	if err := s.Release(t.Context(), token, events); err != nil {
+		t.Fatalf("Release: got error %v, want none", err)
+	}
 }
 
 var (
