@@ -78,6 +78,7 @@ func (m *Memory) Open(name string) (Store, error) {
 		return nil, err
 	}
 	state := shared.(memoryState)
+	evictedEvents.WithLabelValues(name) // what has not happened yet is shown as zero
 	return &local{
 		inFlight: state.inFlight,
 		set:      boundedSet{state.set, m.MaxEvents, name},

@@ -1,7 +1,12 @@
 package dedup_test
 
 import (
+	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup/deduptest"
@@ -19,4 +24,217 @@ func TestMemoryKeepsThePromises(t *testing.T) {
 			Advance: c.advance,
 		}
 	})
+}
+
+// newMemory returns a store module for up to so many events.
+func newMemory(t testing.TB, c *clock, most int) *dedup.Memory {
+	t.Helper()
+	m := &dedup.Memory{MaxEvents: most}
+	m.SetClock(c.now)
+	provision(t, m)
+	return m
+}
+
+// evicted returns what the metric of a configuration shows for a name, -1 if
+// it shows nothing.
+func evicted(t testing.TB, name string) float64 {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	if err := new(dedup.Memory).Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "caddy_meta_webhook_dedup_evicted_events_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			if label := metric.GetLabel()[0]; label.GetName() == "name" && label.GetValue() == name {
+				return metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return -1
+}
+
+func wantEvicted(t testing.TB, name string, want float64) {
+	t.Helper()
+	if got := evicted(t, name); got != want {
+		t.Errorf("evicted: got %v, want %v", got, want)
+	}
+}
+
+func TestFullMemoryForgetsTheOldest(t *testing.T) {
+	const most = 1000
+	name := scope()
+	s := open(t, newMemory(t, newClock(), most), name)
+	wantEvicted(t, name, 0)
+	events := randomKeys(3 * most)
+	commit(t, s, events[:most], time.Hour)
+	wantAll(t, s, events[:most], dedup.Delivered)
+	wantEvicted(t, name, 0)
+	for i := most; i < 2*most; i++ {
+		window := time.Hour
+		if i%2 == 0 {
+			window = time.Minute // the age counts, not the window
+		}
+		commit(t, s, events[i:i+1], window)
+		wantAll(t, s, events[i-most+1:i-most+2], dedup.Delivered)
+		wantAll(t, s, events[i-most:i-most+1], dedup.Claimed)
+	}
+	wantEvicted(t, name, most)
+	commit(t, s, events, time.Hour) // more than there is room for
+	wantAll(t, s, events[2*most:], dedup.Delivered)
+	wantAll(t, s, events[:2*most], dedup.Claimed)
+}
+
+// TestWhatIsDeliveredAgainIsNew commits an event again after its window, and
+// before its end: it is not the oldest any more.
+func TestWhatIsDeliveredAgainIsNew(t *testing.T) {
+	const most = 100
+	for _, pause := range []time.Duration{time.Second, time.Hour + 2*time.Second} {
+		name, c := scope(), newClock()
+		s := open(t, newMemory(t, c, most), name)
+		events := randomKeys(2 * most)
+		commit(t, s, events[:most/2], time.Hour)
+		c.advance(pause)
+		commit(t, s, events[:1], time.Hour)
+		commit(t, s, events[most:most+most/2-1], time.Hour)
+		commit(t, s, events[2*most-most/2:2*most-1], time.Hour)
+		wantAll(t, s, events[:1], dedup.Delivered)
+		c.advance(time.Hour - time.Second)
+		wantAll(t, s, events[:1], dedup.Delivered)
+		c.advance(2 * time.Second)
+		wantAll(t, s, events[:1], dedup.Claimed)
+	}
+}
+
+// TestCommitsOfOneEventTakeNoRoom commits one event over and over. What that
+// leaves behind goes before anything that is remembered.
+func TestCommitsOfOneEventTakeNoRoom(t *testing.T) {
+	const most = 10
+	name, c := scope(), newClock()
+	s := open(t, newMemory(t, c, most), name)
+	event := randomKeys(1)
+	for range 100 * most {
+		commit(t, s, event, time.Hour)
+		c.advance(time.Second)
+	}
+	wantAll(t, s, event, dedup.Delivered)
+	wantEvicted(t, name, 0)
+}
+
+func TestWhatHasExpiredIsNotEvicted(t *testing.T) {
+	const most = 1000
+	name, c := scope(), newClock()
+	s := open(t, newMemory(t, c, most), name)
+	for range 5 {
+		commit(t, s, randomKeys(most/2), time.Minute)
+		commit(t, s, randomKeys(most/2), time.Hour)
+		c.advance(time.Hour + 2*time.Second)
+	}
+	wantEvicted(t, name, 0)
+}
+
+func TestWindowsExpireOnTheirOwn(t *testing.T) {
+	const most = 3000
+	name, c := scope(), newClock()
+	s := open(t, newMemory(t, c, most), name)
+	long := randomKeys(most / 2)
+	commit(t, s, long, 7*24*time.Hour)
+	for range 100 { // in many rounds, each of which has room for one
+		commit(t, s, randomKeys(most/3), time.Hour)
+		c.advance(time.Hour + 2*time.Second)
+	}
+	wantAll(t, s, long, dedup.Delivered)
+	wantEvicted(t, name, 0)
+}
+
+func TestReloadKeepsMemory(t *testing.T) {
+	name, c := scope(), newClock()
+	events := randomKeys(1000)
+	first := newMemory(t, c, 1000)
+	s, err := first.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, events, time.Hour)
+
+	second := open(t, newMemory(t, c, 100), name)
+	wantAll(t, second, events, dedup.Delivered)
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+	wantAll(t, second, events, dedup.Delivered)
+	wantEvicted(t, name, 0)
+
+	more := randomKeys(1)
+	commit(t, second, more, time.Hour)
+	wantAll(t, second, append(more, events[901:]...), dedup.Delivered)
+	wantAll(t, second, events[:901], dedup.Claimed)
+	wantEvicted(t, name, 901)
+}
+
+func TestLastCloseForgets(t *testing.T) {
+	name, m := scope(), newMemory(t, newClock(), 100)
+	events := randomKeys(10)
+	s, err := m.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, events, time.Hour)
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+	wantAll(t, open(t, m, name), events, dedup.Claimed)
+}
+
+// TestFullMemoryInManyHands has goroutines fill a store together. It forgets
+// no more than it has to.
+func TestFullMemoryInManyHands(t *testing.T) {
+	const most, writers, each = 5000, 16, 1000
+	name := scope()
+	s := open(t, newMemory(t, newClock(), most), name)
+	events := randomKeys(writers * each)
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() {
+			for i := range each / 5 {
+				mine := events[w*each+5*i:][:5]
+				commit(t, s, mine, time.Hour)
+			}
+		})
+	}
+	running.Wait()
+	states, err := s.Claim(t.Context(), 7, events, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivered := 0
+	for _, state := range states {
+		if state == dedup.Delivered {
+			delivered++
+		}
+	}
+	if delivered != most {
+		t.Errorf("got %d events remembered, want %d", delivered, most)
+	}
+	wantEvicted(t, name, writers*each-most)
+}
+
+func TestMemoryOptions(t *testing.T) {
+	for _, most := range []int{-1, 1 << 31} {
+		if err := (&dedup.Memory{MaxEvents: most}).Validate(); err == nil || !strings.Contains(err.Error(), "max_events") {
+			t.Errorf("max_events %d: got error %v, want one that names the option", most, err)
+		}
+	}
+	m := new(dedup.Memory)
+	provision(t, m)
+	if m.MaxEvents != 1_000_000 {
+		t.Errorf("max_events: got %d by default, want 1000000", m.MaxEvents)
+	}
 }

@@ -37,7 +37,7 @@ func newMemorySet(now func() time.Time) *memorySet {
 func (s *memorySet) seconds(window time.Duration) (now, expires uint32) {
 	since := s.now().Sub(s.start)
 	up := (since + window + time.Second - 1) / time.Second
-	return uint32(since / time.Second), uint32(min(up, math.MaxUint32))
+	return uint32(since / time.Second), uint32(max(1, min(up, math.MaxUint32)))
 }
 
 func (s *memorySet) shard(event *Key) (*memoryShard, uint64) {
@@ -122,8 +122,10 @@ func (s *memoryShard) add(e memoryEntry, hash uint64, window time.Duration, now 
 	defer s.mu.Unlock()
 	defer s.noteOldest()
 	if ref := s.table.find(&e.key, hash); ref != 0 {
-		s.table.entry(ref).expires = e.expires
-		return 0
+		if s.table.entry(ref).expires == e.expires {
+			return 0
+		}
+		s.table.abandon(ref, seed) // its place among the oldest is another one now
 	}
 	for i := range s.queues {
 		for range expiring {
@@ -197,5 +199,8 @@ func (s *memoryShard) noteOldest() {
 func (s *memoryShard) drop(q *memoryQueue, seed maphash.Seed) {
 	ref := q.head
 	q.head = s.table.entry(ref).next
-	s.table.remove(ref, seed)
+	if s.table.entry(ref).expires != abandoned {
+		s.table.abandon(ref, seed)
+	}
+	s.table.reuse(ref)
 }

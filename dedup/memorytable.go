@@ -10,6 +10,10 @@ type memoryEntry struct {
 	next    uint32 // in its queue, or of the free entries
 }
 
+// abandoned is when an entry expires that is in a queue still, and no longer in
+// the table.
+const abandoned = 0
+
 // chunkEntries is how many entries are allocated at a time.
 const chunkEntries = 128
 
@@ -19,7 +23,7 @@ const chunkEntries = 128
 // follow.
 //
 // Entries are known by references from 1 up, which stay what they are until
-// the entry is removed. References lie in the slots by linear probing.
+// the entry is reused. References lie in the slots by linear probing.
 type memoryTable struct {
 	chunks []*[chunkEntries]memoryEntry
 	slots  []uint32 // 0 is free; the length is a power of two
@@ -92,8 +96,9 @@ func (t *memoryTable) hash(ref uint32, seed maphash.Seed) uint64 {
 	return maphash.Bytes(seed, t.entry(ref).key[:])
 }
 
-// remove takes an entry out of the table.
-func (t *memoryTable) remove(ref uint32, seed maphash.Seed) {
+// abandon takes an entry out of the table. It stays where it is for those who
+// hold its reference.
+func (t *memoryTable) abandon(ref uint32, seed maphash.Seed) {
 	mask := uint64(len(t.slots) - 1)
 	hole := t.hash(ref, seed) & mask
 	for t.slots[hole] != ref {
@@ -110,6 +115,11 @@ func (t *memoryTable) remove(ref uint32, seed maphash.Seed) {
 	}
 	t.slots[hole] = 0
 	t.used--
+	t.entry(ref).expires = abandoned
+}
+
+// reuse frees an abandoned entry for another one.
+func (t *memoryTable) reuse(ref uint32) {
 	*t.entry(ref) = memoryEntry{next: t.free}
 	t.free = ref
 }
