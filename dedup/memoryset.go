@@ -70,7 +70,14 @@ func (s *memorySet) add(events []Key, window time.Duration) {
 // how many it forgot before their time.
 func (s *memorySet) evict(most int) (evicted int) {
 	now, _ := s.seconds(0)
-	for s.size.Load() > int64(most) {
+	for {
+		size := s.size.Load()
+		if size <= int64(most) {
+			return evicted
+		}
+		if !s.size.CompareAndSwap(size, size-1) { // first, so that two do not evict for one too many
+			continue
+		}
 		var oldest *memoryShard
 		number := uint64(math.MaxUint64)
 		for i := range s.shards {
@@ -78,14 +85,16 @@ func (s *memorySet) evict(most int) (evicted int) {
 				oldest, number = &s.shards[i], n
 			}
 		}
-		if oldest == nil {
-			break // others have been faster
+		dropped, early := 0, 0
+		if oldest != nil {
+			dropped, early = oldest.dropOldest(now, s.seed)
 		}
-		dropped, early := oldest.dropOldest(now, s.seed)
-		s.size.Add(-int64(dropped))
+		if dropped == 0 { // others have been faster
+			s.size.Add(1)
+			return evicted
+		}
 		evicted += early
 	}
-	return evicted
 }
 
 // A memoryShard is a part of a memorySet: a table of entries, and for each
