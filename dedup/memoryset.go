@@ -85,14 +85,12 @@ func (s *memorySet) evict(most int) (evicted int) {
 				oldest, number = &s.shards[i], n
 			}
 		}
-		dropped, early := 0, 0
-		if oldest != nil {
-			dropped, early = oldest.dropOldest(now, s.seed)
-		}
-		if dropped == 0 { // others have been faster
+		if oldest == nil { // others have been faster
 			s.size.Add(1)
 			return evicted
 		}
+		dropped, early := oldest.dropOldest(now, s.seed)
+		s.size.Add(1 - int64(dropped))
 		evicted += early
 	}
 }
