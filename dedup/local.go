@@ -27,11 +27,11 @@ type set interface {
 // Claim implements Store.
 func (l *local) Claim(_ context.Context, token Token, events []Key, lease time.Duration) ([]State, error) {
 	states := make([]State, len(events))
-	l.claim(token, events, states, lease)
+	taken := l.claim(token, events, states, lease)
 	// The claims come first. A commit puts an event into the set before it
 	// gives up the claim, so that there is no moment at which it is in neither.
 	if err := l.find(events, states); err != nil {
-		l.release(token, events, nil)
+		l.release(token, taken, nil) // but nothing that a renewal found claimed
 		return nil, err
 	}
 	l.release(token, events, states)
@@ -71,19 +71,25 @@ func newInFlight(now func() time.Time) *inFlight {
 	return &inFlight{now: now, claims: make(map[Key]claim)}
 }
 
-// claim sets the states of those events to Claimed that nobody else holds.
-func (f *inFlight) claim(token Token, events []Key, states []State, lease time.Duration) {
+// claim sets the states of those events to Claimed that nobody else holds, and
+// returns those that the token has not held before.
+func (f *inFlight) claim(token Token, events []Key, states []State, lease time.Duration) (taken []Key) {
 	now := f.now()
 	until := now.Add(lease)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, event := range events {
-		if c, ok := f.claims[event]; ok && c.token != token && now.Before(c.until) {
+		c, held := f.claims[event]
+		if held && c.token != token && now.Before(c.until) {
 			continue
+		}
+		if !held || c.token != token {
+			taken = append(taken, event)
 		}
 		f.claims[event] = claim{token, until}
 		states[i] = Claimed
 	}
+	return taken
 }
 
 // release gives up the claims of the token: all of them, or, with states,
