@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -83,10 +84,8 @@ func (f *File) Open(name string) (Store, error) {
 		inFlight: shared.(*inFlight),
 		set:      newFileSet(file, name, f.now),
 		close: func() error {
-			if _, err := fileStates.Delete(key); err != nil {
-				return err
-			}
-			return file.Close()
+			_, err := fileStates.Delete(key)
+			return errors.Join(err, file.Close())
 		},
 	}, nil
 }

@@ -1,11 +1,19 @@
 package dedup_test
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup/deduptest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/boltfile"
 )
 
 func TestFileKeepsThePromises(t *testing.T) {
@@ -22,4 +30,201 @@ func newFile(t testing.TB, c *clock) *dedup.File {
 	f.SetClock(c.now)
 	provision(t, f)
 	return f
+}
+
+// TestFileIsDurableBeforeTheAnswer takes the file as it is when Commit has
+// returned, as a crash would.
+func TestFileIsDurableBeforeTheAnswer(t *testing.T) {
+	c := newClock()
+	f := newFile(t, c)
+	s := open(t, f, "default")
+	events := randomKeys(300)
+	claimed := randomKeys(1)
+	if _, err := s.Claim(t.Context(), 1, append(claimed, events...), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, events, time.Hour)
+	wantAll(t, open(t, copyOf(t, f, c), "default"), events, dedup.Delivered)
+	wantAll(t, open(t, copyOf(t, f, c), "default"), claimed, dedup.Claimed) // a claim ends with its process
+}
+
+// copyOf returns a module with a copy of a module's file.
+func copyOf(t testing.TB, f *dedup.File, c *clock) *dedup.File {
+	t.Helper()
+	content, err := os.ReadFile(f.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newFile(t, c)
+	if err := os.WriteFile(other.Path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+func TestReloadKeepsFileOpen(t *testing.T) {
+	c := newClock()
+	f := newFile(t, c)
+	events := randomKeys(3)
+	first, err := f.Open("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Claim(t.Context(), 1, events, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, first, events[:1], time.Hour)
+
+	// the same file by another path, as a changed configuration names it
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(f.Path, link); err != nil {
+		t.Skipf("SKIPPED: this test needs symbolic links: %v", err)
+	}
+	changed := &dedup.File{Path: link}
+	changed.SetClock(c.now)
+	provision(t, changed)
+	second := open(t, changed, "default")
+	wantAll(t, second, events[:1], dedup.Delivered)
+	wantAll(t, second, events[1:], dedup.InFlight)
+	commit(t, first, events[1:2], time.Hour) // a request of the old configuration
+	if err := first.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+	wantAll(t, second, events[:2], dedup.Delivered)
+	wantAll(t, second, events[2:], dedup.InFlight)
+}
+
+func TestFileOfSeveralNames(t *testing.T) {
+	f := newFile(t, newClock())
+	events := randomKeys(100)
+	one, two := open(t, f, "one"), open(t, f, "two")
+	commit(t, one, events[:50], time.Hour)
+	commit(t, two, events[50:], time.Hour)
+	wantAll(t, one, events[:50], dedup.Delivered)
+	wantAll(t, one, events[50:], dedup.Claimed)
+	wantAll(t, two, events[50:], dedup.Delivered)
+	wantAll(t, two, events[:50], dedup.Claimed)
+}
+
+func TestFileThatIsNoneRefusesTheConfiguration(t *testing.T) {
+	f := newFile(t, newClock())
+	if err := os.WriteFile(f.Path, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := f.Open("default")
+	if err == nil {
+		s.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), f.Path+" is damaged, or not a bbolt file") {
+		t.Errorf("Open: got error %v, want one that names the file and says what it is not", err)
+	}
+}
+
+func TestFilePath(t *testing.T) {
+	t.Setenv("DEDUP_TEST_DIR", t.TempDir())
+	f := &dedup.File{Path: "{env.DEDUP_TEST_DIR}/x.db"}
+	provision(t, f)
+	if want := filepath.Join(os.Getenv("DEDUP_TEST_DIR"), "x.db"); f.Path != want {
+		t.Errorf("path: got %q, want %q", f.Path, want)
+	}
+	f = new(dedup.File)
+	provision(t, f)
+	if want := filepath.Join(caddy.AppDataDir(), "meta_webhook.db"); f.Path != want {
+		t.Errorf("path: got %q by default, want %q", f.Path, want)
+	}
+}
+
+func TestFileAndTheClock(t *testing.T) {
+	c := newClock()
+	s := open(t, newFile(t, c), "default")
+	events := randomKeys(200)
+	commit(t, s, events[:100], time.Hour)
+
+	c.advance(-24 * time.Hour) // set back: remembered for longer
+	wantAll(t, s, events[:100], dedup.Delivered)
+	commit(t, s, events[100:], time.Hour)
+	c.advance(time.Hour + 2*time.Second)
+	wantAll(t, s, events[:100], dedup.Delivered)
+	wantAll(t, s, events[100:], dedup.Claimed)
+
+	c.advance(365 * 24 * time.Hour) // set forward: forgotten at once
+	wantAll(t, s, events, dedup.Claimed)
+	commit(t, s, events, time.Hour)
+	wantAll(t, s, events, dedup.Delivered)
+	c.advance(-365 * 24 * time.Hour)
+	wantAll(t, s, events, dedup.Delivered)
+}
+
+func TestWindowsOfAnyLength(t *testing.T) {
+	c := newClock()
+	for name, module := range map[string]dedup.Opener{"memory": newMemory(t, c, 10), "file": newFile(t, c)} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, module, scope())
+			events := randomKeys(1)
+			commit(t, s, events, 250*365*24*time.Hour)
+			wantAll(t, s, events, dedup.Delivered)
+		})
+	}
+}
+
+// TestFileStopsGrowing has events come and go for many windows, of two
+// lengths.
+func TestFileStopsGrowing(t *testing.T) {
+	const (
+		window   = time.Hour
+		rounds   = 12 // in a window
+		round    = window / rounds
+		perRound = 1000
+	)
+	c := newClock()
+	f := newFile(t, c)
+	s := open(t, f, "default")
+	var after2 int64
+	var last []dedup.Key
+	for n := range 8 * rounds {
+		last = randomKeys(perRound)
+		for at := 0; at < perRound; at += perRound / 2 {
+			commit(t, s, last[at:at+400], window)
+			commit(t, s, last[at+400:at+500], window/2)
+		}
+		c.advance(round)
+		if n == 2*rounds {
+			after2 = used(t, f)
+		}
+	}
+	wantAll(t, s, last[:400], dedup.Delivered)
+	if got := used(t, f); float64(got) > 1.3*float64(after2) {
+		t.Errorf("got %d bytes in use after 8 windows, want about the %d of 2 windows", got, after2)
+	}
+	const live = rounds * perRound
+	if got := kept(t, f, "default"); got > live+live/10 {
+		t.Errorf("got %d events in the file, want about the %d whose window has not ended", got, live*9/10)
+	}
+}
+
+// used returns how much of a file is in use or was, and how far it will not
+// grow.
+func used(t testing.TB, f *dedup.File) (size int64) {
+	t.Helper()
+	inFile(t, f, func(tx *bbolt.Tx) { size = tx.Size() })
+	return size
+}
+
+// kept returns how many events of a name are in a file.
+func kept(t testing.TB, f *dedup.File, name string) (n int) {
+	t.Helper()
+	inFile(t, f, func(tx *bbolt.Tx) { n = tx.Bucket([]byte("dedup.events/" + name)).Stats().KeyN })
+	return n
+}
+
+func inFile(t testing.TB, f *dedup.File, look func(tx *bbolt.Tx)) {
+	t.Helper()
+	file, err := boltfile.Open(f.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.View(func(tx *bbolt.Tx) error { look(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
 }

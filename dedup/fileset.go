@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"time"
 
@@ -59,7 +60,7 @@ func delivered(value []byte, now time.Time) bool {
 // add implements set.
 func (s *fileSet) add(events []Key, window time.Duration) error {
 	now := s.now()
-	end := now.Add(window + time.Second - 1).Unix() // rounded up
+	end := min(now.Add(window+time.Second-1).Unix(), math.MaxUint32) // rounded up
 	value := binary.BigEndian.AppendUint32(nil, uint32(end))
 	return s.file.Update(func(tx *bbolt.Tx) error {
 		bucket, err := tx.CreateBucketIfNotExists(s.events)
