@@ -8,6 +8,7 @@ package pgpool
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -72,6 +73,9 @@ func (p *Pool) Do(ctx context.Context, do func(*pgxpool.Conn) error) error {
 		if err == nil || try == len(pauses) || ctx.Err() != nil || !passing(err) {
 			return err
 		}
+		if !isClass(err, "40") {
+			p.conns.Reset() // what has closed one connection has mostly closed all
+		}
 		pause := time.NewTimer(pauses[try])
 		select {
 		case <-pause.C:
@@ -84,15 +88,16 @@ func (p *Pool) Do(ctx context.Context, do func(*pgxpool.Conn) error) error {
 
 // passing tells whether an error may be gone at the next try.
 func passing(err error) bool {
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
+	if _, ok := errors.AsType[*pgconn.PgError](err); !ok {
 		return true // the connection's, not the server's
 	}
-	switch refused.Code[:min(2, len(refused.Code))] {
-	case "08", // connection exception
-		"40", // serialization failure, deadlock detected
-		"57": // shutting down, starting up
-		return true
-	}
-	return false
+	return isClass(err, "08") || // connection exception
+		isClass(err, "40") || // serialization failure, deadlock detected
+		isClass(err, "57") // shutting down, starting up
+}
+
+// isClass tells whether an error is the server's, of this class.
+func isClass(err error, class string) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.HasPrefix(answer.Code, class)
 }
