@@ -134,16 +134,22 @@ func isCode(err error, code string) bool {
 	return ok && answer.Code == code
 }
 
-// do has a connection do something with the table.
+// do has a connection do something with the table. One that was dropped is made
+// again.
 func (t *postgresTable) do(ctx context.Context, do func(*pgxpool.Conn) error) error {
-	if err := t.prepare(ctx); err != nil {
-		return err
-	}
-	err := t.pool.Do(ctx, do)
-	if isCode(err, undefinedTable) { // it was there once
+	for again := false; ; again = true {
+		if err := t.prepare(ctx); err != nil {
+			return err
+		}
+		err := t.pool.Do(ctx, do)
+		if !isCode(err, undefinedTable) {
+			return err
+		}
 		t.prepared.Store(false)
+		if again {
+			return err
+		}
 	}
-	return err
 }
 
 // exec runs a statement.
