@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,8 +19,9 @@ type upstream struct {
 	addr    string
 	respond func(http.ResponseWriter, received)
 
-	mu  sync.Mutex
-	got []received
+	mu    sync.Mutex
+	got   []received
+	conns map[net.Conn]struct{} // that are open
 }
 
 // received is a request that an upstream has got.
@@ -38,8 +40,10 @@ type received struct {
 // newUpstream starts an upstream that answers with respond, or 200.
 func newUpstream(t *testing.T, respond func(http.ResponseWriter, received)) *upstream {
 	t.Helper()
-	u := &upstream{t: t, respond: respond}
-	server := httptest.NewServer(u)
+	u := &upstream{t: t, respond: respond, conns: make(map[net.Conn]struct{})}
+	server := httptest.NewUnstartedServer(u)
+	server.Config.ConnState = u.connected
+	server.Start()
 	u.addr = server.Listener.Addr().String()
 	t.Cleanup(server.Close)
 	return u
@@ -64,6 +68,25 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if u.respond != nil {
 		u.respond(w, got)
 	}
+}
+
+// connected keeps who is connected.
+func (u *upstream) connected(conn net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state == http.StateClosed || state == http.StateHijacked {
+		delete(u.conns, conn)
+	} else {
+		u.conns[conn] = struct{}{}
+	}
+}
+
+// idle tells whether nobody is connected, so that nothing more can come from
+// somebody who is gone.
+func (u *upstream) idle() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.conns) == 0
 }
 
 // requests returns what has arrived so far.

@@ -1,0 +1,162 @@
+package integration_test
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyproc"
+)
+
+func TestMain(m *testing.M) { os.Exit(caddyproc.Main(m)) }
+
+// A seed is what a random test comes from. META_WEBHOOK_SEED repeats a run, as
+// far as processes can be repeated.
+type seed uint64
+
+func newSeed(t *testing.T) seed {
+	t.Helper()
+	s := seed(rand.Uint64())
+	if given, err := strconv.ParseUint(os.Getenv("META_WEBHOOK_SEED"), 10, 64); err == nil {
+		s = seed(given)
+	}
+	t.Logf("META_WEBHOOK_SEED=%d", s)
+	return s
+}
+
+// random returns the randomness of one actor, which the others do not change.
+func (s seed) random(actor string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(actor))
+	return rand.New(rand.NewPCG(uint64(s), h.Sum64()))
+}
+
+// A ledger holds what the app and Meta see of each event against what is
+// promised: what was answered 200 was delivered, and what was recorded is not
+// delivered again. Events are known by their posts.
+type ledger struct {
+	t     *testing.T
+	whole bool // notifications come whole, because of `deliver original`
+
+	mu    sync.Mutex
+	began map[string]int  // how often each event has reached the app
+	taken map[string]int  // how often the app has answered 2xx for it
+	acked map[string]bool // events that were answered 200
+	known map[string]bool // events whose delivery must have been recorded
+}
+
+func newLedger(t *testing.T) *ledger {
+	return &ledger{
+		t: t, began: make(map[string]int), taken: make(map[string]int),
+		acked: make(map[string]bool), known: make(map[string]bool),
+	}
+}
+
+var postID = regexp.MustCompile(`"post_id": ?"([^"]+)"`)
+
+// arrive notes what has reached the app, and returns it.
+func (l *ledger) arrive(body string) []string {
+	var posts []string
+	for _, found := range postID.FindAllStringSubmatch(body, -1) {
+		posts = append(posts, found[1])
+	}
+	if len(posts) == 0 {
+		l.t.Errorf("got %.200q at the app, want events", body)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var again []string
+	for _, post := range posts {
+		l.began[post]++
+		if l.known[post] {
+			again = append(again, post)
+		}
+	}
+	if len(again) > 0 && (!l.whole || len(again) == len(posts)) {
+		l.t.Errorf("got the events %s at the app again, want none whose delivery was recorded", brief(again))
+	}
+	return posts
+}
+
+// take notes that the app is about to answer 2xx.
+func (l *ledger) take(posts []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, post := range posts {
+		l.taken[post]++
+	}
+}
+
+// answered200 checks that the events of a notification were delivered. That
+// they were recorded, too, is for the caller to know.
+func (l *ledger) answered200(posts []string, recorded bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, post := range posts {
+		if l.taken[post] == 0 {
+			l.t.Errorf("got 200 for the event %s, want it delivered", post)
+		}
+		l.acked[post] = true
+		l.known[post] = l.known[post] || recorded
+	}
+}
+
+// events returns all events that were answered 200.
+func (l *ledger) events() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]string, 0, len(l.acked))
+	for post := range l.acked {
+		list = append(list, post)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// repeated returns how many events the app has taken more than once.
+func (l *ledger) repeated() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, times := range l.taken {
+		if times > 1 {
+			n++
+		}
+	}
+	return n
+}
+
+// deliveries returns how many events have reached the app.
+func (l *ledger) deliveries() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, times := range l.began {
+		n += times
+	}
+	return n
+}
+
+// newApp starts an app that works for up to so long on a request, and fails
+// for one in so many; 0 is none.
+func newApp(t *testing.T, l *ledger, random *rand.Rand, work time.Duration, failing int) *upstream {
+	var mu sync.Mutex
+	return newUpstream(t, func(w http.ResponseWriter, got received) {
+		posts := l.arrive(got.body)
+		mu.Lock()
+		pause := time.Duration(random.Int64N(int64(work)))
+		fails := failing > 0 && random.IntN(failing) == 0
+		mu.Unlock()
+		time.Sleep(pause)
+		if fails {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		l.take(posts)
+	})
+}
