@@ -1,0 +1,84 @@
+package sample
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// now has a different text in each unit.
+var now = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+
+// parse returns the events of a sample's notification.
+func parse(t *testing.T, s Sample, updates int) []event.Event {
+	t.Helper()
+	body := s.Notification(updates, now)
+	if strings.Contains(string(body), "{updates}") || strings.ContainsAny(string(body), "\n\t") {
+		t.Errorf("%s: got %s, want JSON on one line", s.Name, body)
+	}
+	events, err := event.Parse(body)
+	if err != nil {
+		t.Fatalf("%s: got error %v for %s", s.Name, err, body)
+	}
+	return events
+}
+
+func TestEverySampleIsAnEventOfItsType(t *testing.T) {
+	for _, s := range All {
+		for _, updates := range []int{1, 2, MaxUpdates} {
+			events := parse(t, s, updates)
+			if len(events) != updates {
+				t.Errorf("%s: got %d events, want %d", s.Name, len(events), updates)
+			}
+			for i := range events {
+				if got := events[i].Type(); got != s.Type {
+					t.Errorf("%s: got type %s, want %s", s.Name, got, s.Type)
+				}
+				if got := events[i].Time(); !got.Equal(now) && !got.Equal(now.Truncate(time.Second)) {
+					t.Errorf("%s: got time %s, want %s", s.Name, got, now)
+				}
+			}
+		}
+	}
+}
+
+func TestNoUpdateComesTwice(t *testing.T) {
+	for _, s := range All {
+		ids := map[event.ID]bool{}
+		for range 2 {
+			for _, e := range parse(t, s, 500) {
+				ids[e.ID()] = true
+			}
+		}
+		if len(ids) != 1000 {
+			t.Errorf("%s: got %d ids in 1000 updates of one second, want each once", s.Name, len(ids))
+		}
+	}
+}
+
+// TestSamplesAreEscaped looks for what makes a signature over other bytes
+// wrong.
+func TestSamplesAreEscaped(t *testing.T) {
+	for _, s := range All {
+		body := s.Notification(1, now)
+		for _, c := range body {
+			if c >= 0x80 {
+				t.Errorf("%s: got %s, want no bytes but ASCII", s.Name, body)
+				break
+			}
+		}
+	}
+}
+
+func TestFindNamesTheSamplesThereAre(t *testing.T) {
+	for _, name := range Names() {
+		if s, err := Find(name); err != nil || s.Name != name {
+			t.Errorf("got %q and error %v, want %s", s.Name, err, name)
+		}
+	}
+	if _, err := Find("carrier-pigeon"); err == nil || !strings.Contains(err.Error(), "whatsapp-message") {
+		t.Errorf("got error %v, want one that names the samples", err)
+	}
+}

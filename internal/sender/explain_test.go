@@ -1,0 +1,141 @@
+package sender
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func expired(c *x509.Certificate)     { c.NotAfter = time.Now().Add(-time.Minute) }
+func notYetValid(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }
+func named(c *x509.Certificate) {
+	c.IPAddresses, c.DNSNames = nil, []string{"shop.example.com", "www.example.com"}
+}
+func nameless(c *x509.Certificate) { c.IPAddresses = nil }
+
+func TestWhyThereIsNoAnswer(t *testing.T) {
+	ca, otherCA := certificate(t, nil), certificate(t, nil)
+	serving := func(options ...func(*x509.Certificate)) *tls.Config {
+		return &tls.Config{Certificates: []tls.Certificate{*certificate(t, ca, options...)}}
+	}
+	demanding := func(mode tls.ClientAuthType, version uint16) *tls.Config {
+		config := serving()
+		config.ClientAuth, config.ClientCAs, config.MaxVersion = mode, pool(ca), version
+		return config
+	}
+	trusting := Options{Roots: pool(ca)}
+	showing := func(cert *tls.Certificate) Options {
+		return Options{Roots: pool(ca), Certificate: cert}
+	}
+	certless := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return new(tls.Config), nil }}
+	client, stranger := certificate(t, ca), certificate(t, otherCA)
+	hangUp := func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.Close()
+		}
+	}
+	hang := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		io.WriteString(w, "half")
+	}
+	for name, test := range map[string]struct {
+		setup
+		want string // empty: none
+	}{
+		"all is well":               {setup{server: serving(), client: trusting}, ""},
+		"another name":              {setup{server: serving(named), client: trusting}, `TLS: the server's certificate is for "shop.example.com, www.example.com", not for 127.0.0.1`},
+		"no name":                   {setup{server: serving(nameless), client: trusting}, "not for 127.0.0.1"},
+		"another authority":         {setup{server: serving(), client: Options{Roots: pool(otherCA)}}, "from an authority that is not trusted here"},
+		"no authority":              {setup{server: serving()}, "or the server does not send the intermediate"},
+		"expired":                   {setup{server: serving(expired), client: trusting}, "certificate expired at 20"},
+		"not yet valid":             {setup{server: serving(notYetValid), client: trusting}, "is not valid before 20"},
+		"for clients only":          {setup{server: serving(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), client: trusting}, "the server's certificate is not valid: "},
+		"no certificate for it":     {setup{server: certless, client: trusting}, "the server has no certificate for 127.0.0.1"},
+		"an old version":            {setup{server: &tls.Config{Certificates: serving().Certificates, MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10}, client: trusting}, "TLS: "},
+		"https for plain HTTP":      {setup{scheme: "https"}, "the server speaks plain HTTP on this port"},
+		"plain HTTP for https":      {setup{server: serving(), scheme: "http"}, "the server speaks HTTPS on this port"},
+		"a certificate, TLS 1.3":    {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS13), client: trusting}, "demands a client certificate"},
+		"a certificate, TLS 1.2":    {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS12), client: trusting}, "demands a client certificate"},
+		"the right one":             {setup{server: demanding(tls.RequireAndVerifyClientCert, 0), client: showing(client)}, ""},
+		"the right one, if any":     {setup{server: demanding(tls.VerifyClientCertIfGiven, tls.VersionTLS12), client: showing(client)}, ""},
+		"another one, TLS 1.2":      {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS12), client: showing(stranger)}, "the client certificate"},
+		"another one, TLS 1.3":      {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS13), client: showing(stranger)}, "the client certificate"},
+		"one that is not asked for": {setup{server: serving(), client: showing(client)}, "the server did not ask for a client certificate"},
+		"a server that hangs up":    {setup{handler: hangUp}, "closed the connection"},
+		"a server that hangs":       {setup{handler: hang, client: Options{Timeout: 50 * time.Millisecond}}, "within 50ms"},
+		"an answer that breaks off": {setup{handler: cut}, "the answer, 200 OK, breaks off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.handler == nil {
+				test.handler = handle
+			}
+			s := test.sender(t)
+			_, err := s.Verify(t.Context(), token)
+			if test.want == "" && err != nil {
+				t.Fatalf("got error %v, want none", err)
+			}
+			if test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Fatalf("got error %v, want one with %q", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), token) {
+				t.Errorf("got error %v, want none with the verify token", err)
+			}
+		})
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	s := New(&url.URL{Scheme: "http", Host: address}, Options{Timeout: time.Minute})
+	_, err = s.Notify(t.Context(), secret, nil)
+	if want := "connection refused: nothing listens at " + address; err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %q", err, want)
+	}
+}
+
+func TestHostsThatAreNotFound(t *testing.T) {
+	s := New(&url.URL{Scheme: "http", Host: "example.com"}, Options{Timeout: time.Minute})
+	for want, err := range map[string]error{
+		"there is no host example.com":               &net.DNSError{Name: "example.com", Err: "no such host", IsNotFound: true},
+		"looking up example.com: server misbehaving": &net.DNSError{Name: "example.com", Err: "server misbehaving"},
+		"no answer from example.com within 1m0s":     &net.DNSError{Name: "example.com", Err: "i/o timeout", IsTimeout: true},
+	} {
+		wrapped := &url.Error{Op: "Get", URL: "http://example.com/?" + token, Err: &net.OpError{Op: "dial", Err: err}}
+		if got := s.explain(wrapped); got.Error() != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
+
+func TestWhereTheURLLeads(t *testing.T) {
+	for raw, want := range map[string]string{
+		"http://example.com/":      "example.com:80",
+		"https://example.com/":     "example.com:443",
+		"https://example.com:8443": "example.com:8443",
+		"http://[::1]/":            "[::1]:80",
+	} {
+		callback, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := New(callback, Options{}).address(); got != want {
+			t.Errorf("%s: got %s, want %s", raw, got, want)
+		}
+	}
+}

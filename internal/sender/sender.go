@@ -1,0 +1,134 @@
+// Package sender is Meta, as far as a callback URL can tell: it sends
+// verification requests and signed notifications, and says in plain words what
+// is wrong with the answer.
+package sender
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// SignatureHeader is the header of a notification's signature.
+const SignatureHeader = "X-Hub-Signature-256"
+
+// How Meta introduces itself.
+const (
+	verificationAgent = "facebookplatform/1.0 (+http://developers.facebook.com)"
+	notificationAgent = "facebookexternalua"
+)
+
+// maxAnswer is how much of an answer's body is kept.
+const maxAnswer = 64 << 10
+
+// A Sender sends to one callback URL. Like Meta, it speaks HTTP/1.1, and
+// follows no redirects.
+type Sender struct {
+	url     *url.URL
+	client  http.Client
+	hasCert bool        // has a client certificate
+	asked   atomic.Bool // was asked for one
+}
+
+// An Answer is what a callback URL answers.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // its beginning
+	Took   time.Duration
+}
+
+// StatusText is the status in digits and words.
+func (a Answer) StatusText() string {
+	if text := http.StatusText(a.Status); text != "" {
+		return strconv.Itoa(a.Status) + " " + text
+	}
+	return strconv.Itoa(a.Status)
+}
+
+// Options are how to reach a callback URL.
+type Options struct {
+	Roots       *x509.CertPool   // who may issue the server's certificate; nil: whom the system trusts
+	Certificate *tls.Certificate // the client's, if it has one
+	Timeout     time.Duration    // of an answer, with all that leads to it
+}
+
+// New returns a sender to a callback URL. A client certificate is presented
+// whenever the server asks for one, whichever authorities it names, so that
+// the server decides.
+func New(callback *url.URL, o Options) *Sender {
+	s := &Sender{url: callback, hasCert: o.Certificate != nil}
+	shown := o.Certificate
+	if shown == nil {
+		shown = new(tls.Certificate)
+	}
+	s.client = http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment,
+			TLSClientConfig: &tls.Config{
+				MinVersion: tls.VersionTLS12,
+				RootCAs:    o.Roots,
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+					s.asked.Store(true)
+					return shown, nil
+				},
+			},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       o.Timeout,
+	}
+	return s
+}
+
+// Close closes the connections.
+func (s *Sender) Close() { s.client.CloseIdleConnections() }
+
+// Notify sends a notification, signed with the app secret. An error says why
+// there is no answer.
+func (s *Sender) Notify(ctx context.Context, secret string, body []byte) (Answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url.String(), bytes.NewReader(body))
+	if err != nil {
+		return Answer{}, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", notificationAgent)
+	r.Header.Set(SignatureHeader, Sign(secret, body))
+	return s.send(r)
+}
+
+// Sign returns the signature of a body as the header has it.
+func Sign(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+func (s *Sender) send(r *http.Request) (a Answer, err error) {
+	start := time.Now()
+	res, err := s.client.Do(r)
+	if err != nil {
+		return Answer{}, s.explain(err)
+	}
+	defer res.Body.Close()
+	a = Answer{Status: res.StatusCode, Header: res.Header}
+	a.Body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	a.Took = time.Since(start)
+	if err != nil {
+		return a, fmt.Errorf("the answer, %s, breaks off: %w", a.StatusText(), s.explain(err))
+	}
+	if s.hasCert && !s.asked.Load() {
+		return a, errNotAsked
+	}
+	return a, nil
+}

@@ -1,0 +1,157 @@
+package sender
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	token  = "correct-horse"
+	secret = "battery-staple"
+)
+
+// A setup is a server and whoever sends to it.
+type setup struct {
+	handler http.HandlerFunc
+	server  *tls.Config // nil: plain HTTP
+	client  Options
+	scheme  string // to send with in place of the server's
+}
+
+// sender starts the server, and returns a sender to it.
+func (s setup) sender(t *testing.T) *Sender {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(s.handler)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if s.server != nil {
+		srv.TLS = s.server
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	t.Cleanup(srv.Close)
+	callback, err := url.Parse(srv.URL + "/webhooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.scheme != "" {
+		callback.Scheme = s.scheme
+	}
+	if s.client.Timeout == 0 {
+		s.client.Timeout = time.Minute
+	}
+	sender := New(callback, s.client)
+	t.Cleanup(sender.Close)
+	return sender
+}
+
+// handle answers verification requests as it should.
+func handle(w http.ResponseWriter, r *http.Request) {
+	if r.FormValue("hub.verify_token") != token {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	io.WriteString(w, r.FormValue("hub.challenge"))
+}
+
+// certificate makes a certificate, issued by issuer or by itself, changed by
+// each of the options.
+func certificate(t *testing.T, issuer *tls.Certificate, options ...func(*x509.Certificate)) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(time.Now().UnixNano()),
+		Subject:               pkix.Name{CommonName: "of a test"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  issuer == nil,
+	}
+	for _, option := range options {
+		option(template)
+	}
+	parent, signer := template, any(key)
+	if issuer != nil {
+		parent, signer = issuer.Leaf, issuer.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// pool returns the pool of one authority.
+func pool(authority *tls.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(authority.Leaf)
+	return p
+}
+
+func TestNotificationIsSignedAndComesAsMetas(t *testing.T) {
+	const body = `{"object":"page","entry":[]}`
+	s := setup{handler: func(w http.ResponseWriter, r *http.Request) {
+		got, err := io.ReadAll(r.Body)
+		if err != nil || string(got) != body {
+			t.Errorf("got body %s and error %v, want %s", got, err, body)
+		}
+		for name, want := range map[string]string{
+			"Content-Type":  "application/json",
+			"User-Agent":    "facebookexternalua",
+			SignatureHeader: "sha256=d0f56e6558dd16187f7277941b1c1f0c9884c63d9648dde3bf600885941c8cbd",
+		} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("got %s: %s, want %s", name, got, want)
+			}
+		}
+		if r.Method != http.MethodPost || r.Proto != "HTTP/1.1" || r.URL.Path != "/webhooks" || r.ContentLength != int64(len(body)) {
+			t.Errorf("got %s %s %s of %d bytes, want POST /webhooks HTTP/1.1 of %d", r.Method, r.URL, r.Proto, r.ContentLength, len(body))
+		}
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, "thanks")
+	}}.sender(t)
+	got, err := s.Notify(t.Context(), secret, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Status != http.StatusAccepted || string(got.Body) != "thanks" || got.Took <= 0 {
+		t.Errorf("got %d %q after %s, want 202 thanks", got.Status, got.Body, got.Took)
+	}
+	if err := s.Refusal(got); err == nil || !strings.Contains(err.Error(), "only 200 counts") {
+		t.Errorf("got %v, want that only 200 counts", err)
+	}
+}
+
+// TestAnswersAreBounded has a server answer more than is kept.
+func TestAnswersAreBounded(t *testing.T) {
+	s := setup{handler: func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(make([]byte, 1<<20))
+	}}.sender(t)
+	got, err := s.Notify(t.Context(), secret, nil)
+	if err != nil || len(got.Body) != maxAnswer {
+		t.Errorf("got %d bytes and error %v, want %d", len(got.Body), err, maxAnswer)
+	}
+}
