@@ -1,0 +1,195 @@
+package graph
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
+)
+
+const (
+	appID  = "188559381496048"
+	secret = "battery-staple"
+	token  = "correct-horse"
+)
+
+// start returns a Graph API and a client of it.
+func start(t *testing.T) (*graphtest.Server, *Client) {
+	t.Helper()
+	s := graphtest.Start(t, DefaultVersion, appID, secret)
+	return s, &Client{URL: s.URL, Version: DefaultVersion, AppID: appID, Token: s.Token}
+}
+
+// receiver starts a callback URL that knows the verify token.
+func receiver(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("hub.verify_token") != token {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		io.WriteString(w, r.FormValue("hub.challenge"))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
+	server, c := start(t)
+	callback := receiver(t)
+	if got, err := c.List(t.Context()); err != nil || got == nil || len(got) != 0 {
+		t.Errorf("got %v and error %v, want an empty list", got, err)
+	}
+	add := func(object string, values bool, fields ...string) {
+		t.Helper()
+		err := c.Add(t.Context(), Addition{Object: object, Fields: fields, CallbackURL: callback, VerifyToken: token, IncludeValues: values})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("user", false, "photos")
+	add("page", true, "feed", "mention")
+	add("whatsapp_business_account", true, "messages")
+	want := []graphtest.Subscription{
+		{Object: "user", CallbackURL: callback, VerifyToken: token, Fields: []string{"photos"}},
+		{Object: "page", CallbackURL: callback, VerifyToken: token, Fields: []string{"feed", "mention"}, IncludeValues: true},
+		{Object: "whatsapp_business_account", CallbackURL: callback, VerifyToken: token, Fields: []string{"messages"}, IncludeValues: true},
+	}
+	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v at Meta, want %v", got, want)
+	}
+
+	list, err := c.List(t.Context()) // in several pages
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantList := []Subscription{
+		{Object: "user", CallbackURL: callback, Active: true, Fields: []Field{{"photos", DefaultVersion}}},
+		{Object: "page", CallbackURL: callback, Active: true, Fields: []Field{{"feed", DefaultVersion}, {"mention", DefaultVersion}}},
+		{Object: "whatsapp_business_account", CallbackURL: callback, Active: true, Fields: []Field{{"messages", DefaultVersion}}},
+	}
+	if !reflect.DeepEqual(list, wantList) {
+		t.Errorf("got %v, want %v", list, wantList)
+	}
+
+	if err := c.Remove(t.Context(), "page", []string{"feed"}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Remove(t.Context(), "user", nil); err != nil {
+		t.Error(err)
+	}
+	want = want[1:]
+	want[0].Fields = []string{"mention"}
+	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v at Meta, want %v", got, want)
+	}
+}
+
+func TestErrorsOfMetaAreReadableAndHoldNoToken(t *testing.T) {
+	server, _ := start(t)
+	callback := receiver(t)
+	for name, test := range map[string]struct {
+		change func(*Client, *Addition)
+		want   []string
+	}{
+		"another secret":   {func(c *Client, _ *Addition) { c.Token = appID + "|" + token }, []string{"Meta answered 400: Malformed access token REDACTED (OAuthException, code 190, fbtrace_id AbCdEf123)\nThe app id or the app secret may be another app's"}},
+		"another token":    {func(_ *Client, a *Addition) { a.VerifyToken = secret }, []string{"HTTP Status Code = 403", "code 2200", "\nMeta did not get its challenge back. caddy meta-webhook verify says"}},
+		"an unknown field": {func(_ *Client, a *Addition) { a.Fields = []string{"fead"} }, []string{"(#100)", "FEED, MENTION", "\nThe object or a field may be misspelt"}},
+		"another version":  {func(c *Client, _ *Addition) { c.Version = "v1.0" }, []string{"Meta answered 400: Unsupported post request"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &Client{URL: server.URL, Version: DefaultVersion, AppID: appID, Token: server.Token}
+			a := Addition{Object: "page", Fields: []string{"feed"}, CallbackURL: callback, VerifyToken: token}
+			test.change(c, &a)
+			err := c.Add(t.Context(), a)
+			if err == nil {
+				t.Fatal("got no error, want one")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got error %v, want one with %q", err, want)
+				}
+			}
+			for _, hidden := range []string{secret, token} {
+				if strings.Contains(err.Error(), hidden) {
+					t.Errorf("got error %v, want none with a secret", err)
+				}
+			}
+		})
+	}
+}
+
+func TestAnswersThatAreNone(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"a page":         {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "answered 200, and no JSON of the Graph API"},
+		"a failed proxy": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, "answered 502 Bad Gateway, and no error of the Graph API"},
+		"a redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "answered 302 Found"},
+		"no success":     {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"success":false}`) }, "does not say that it succeeded"},
+		"nothing":        {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }, "does not say that it succeeded"},
+		"no connection":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no answer from 127.0.0.1"},
+		"for people": {
+			func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(403)
+				io.WriteString(w, `{"error":{"message":"no\u001b[2J","code":10,"error_subcode":7,"error_user_title":"Not yours","error_user_msg":"Ask its owner."}}`)
+			},
+			"Meta answered 403: no [2J (code 10, subcode 7)\nNot yours: Ask its owner.",
+		},
+		"for users": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(403)
+			io.WriteString(w, `{"error":{"code":200}}`)
+		}, "wants an app access token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(test.answer)
+			t.Cleanup(server.Close)
+			c := &Client{URL: server.URL, AppID: appID, Token: appID + "|" + secret}
+			err := c.Remove(t.Context(), "page", nil)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("got error %v, want none with the secret", err)
+			}
+		})
+	}
+}
+
+func TestEndpointsThatWouldGiveTheTokenAway(t *testing.T) {
+	for _, test := range []struct{ url, version, appID, want string }{
+		{"", "v25.0", appID, "https://graph.facebook.com/v25.0/" + appID + "/subscriptions"},
+		{"", "", appID, "https://graph.facebook.com/" + appID + "/subscriptions"},
+		{"http://localhost:1234/base/", "v25.0", appID, "http://localhost:1234/base/v25.0/" + appID + "/subscriptions"},
+		{"http://graph.facebook.com", "v25.0", appID, ""},
+		{"ftp://localhost", "v25.0", appID, ""},
+		{"https://user:password@graph.facebook.com", "v25.0", appID, ""},
+		{"graph.facebook.com", "v25.0", appID, ""},
+		{"", "v25.0", "", ""},
+		{"", "v25.0", "me/../1", ""},
+	} {
+		c := &Client{URL: test.url, Version: test.version, AppID: test.appID}
+		got, err := c.endpoint()
+		switch {
+		case test.want == "" && err == nil:
+			t.Errorf("%v: got %s, want an error", test, got)
+		case test.want != "" && (err != nil || got.String() != test.want):
+			t.Errorf("%v: got %s and error %v, want %s", test, got, err, test.want)
+		}
+	}
+}
+
+func TestFieldsOfOldVersionsAreNames(t *testing.T) {
+	var got Subscription
+	err := json.Unmarshal([]byte(`{"object":"user","fields":["photos",{"name":"feed","version":"v2.10"}]}`), &got)
+	want := []Field{{Name: "photos"}, {"feed", "v2.10"}}
+	if err != nil || !reflect.DeepEqual(got.Fields, want) {
+		t.Errorf("got %v and error %v, want %v", got.Fields, err, want)
+	}
+}

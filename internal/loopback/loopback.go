@@ -1,0 +1,17 @@
+// Package loopback knows the names of this machine.
+package loopback
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Is reports whether a host, as it stands in a URL without its port, is this
+// machine: localhost, or an address of the loopback interface.
+func Is(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
+}
