@@ -1,0 +1,78 @@
+// Package progress draws a progress bar on a terminal.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// When the bar is drawn: not for what is over soon, and not so often that
+// drawing is what takes the time.
+const (
+	delay    = 500 * time.Millisecond
+	interval = 100 * time.Millisecond
+)
+
+const (
+	barWidth  = 30
+	lineWidth = 72
+)
+
+// A Bar shows how much of something is done. A nil Bar shows nothing.
+type Bar struct {
+	w       io.Writer
+	total   int
+	done    int
+	start   time.Time
+	drawn   time.Time // when it was last
+	visible bool
+}
+
+// New returns a bar on w, and nil if w is no terminal.
+func New(w io.Writer, total int) *Bar {
+	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return newBar(w, total)
+}
+
+func newBar(w io.Writer, total int) *Bar {
+	return &Bar{w: w, total: total, start: time.Now()}
+}
+
+// Step notes that one more is done, and draws the bar if it is time to.
+func (b *Bar) Step() {
+	if b == nil {
+		return
+	}
+	b.done++
+	now := time.Now()
+	if now.Sub(b.start) < delay || now.Sub(b.drawn) < interval {
+		return
+	}
+	b.drawn, b.visible = now, true
+	fmt.Fprintf(b.w, "\r%-*s", lineWidth, b.line(now.Sub(b.start)))
+}
+
+// line is what the bar looks like after some time.
+func (b *Bar) line(elapsed time.Duration) string {
+	full := barWidth * b.done / b.total
+	left := elapsed * time.Duration(b.total-b.done) / time.Duration(b.done)
+	return fmt.Sprintf("[%s%s] %d of %d, %s left",
+		strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), b.done, b.total, left.Round(time.Second))
+}
+
+// Clear takes the bar away, for a line to be printed or at the end. The next
+// step may draw it again.
+func (b *Bar) Clear() {
+	if b == nil || !b.visible {
+		return
+	}
+	b.visible, b.drawn = false, time.Time{}
+	fmt.Fprintf(b.w, "\r%*s\r", lineWidth, "")
+}
