@@ -1,0 +1,67 @@
+package metawebhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+type eventsCommand struct {
+	input  inputFlag
+	pretty bool
+}
+
+func newEventsCommand() *cobra.Command {
+	var e eventsCommand
+	cmd := &cobra.Command{
+		Use:   "events [--file <path>] [--pretty]",
+		Short: "Prints the events that a notification becomes",
+		Long: `
+Reads a notification and prints the events that the app behind meta_webhook
+gets of it: CloudEvents in JSON, one a line. Nothing is sent, and no signature
+is needed.
+
+The exit code is 2 if the body is no notification, which the gateway would
+answer 400.
+`,
+		Example: `  caddy meta-webhook events --file body.json
+  caddy meta-webhook send --sample whatsapp-message --print | caddy meta-webhook events --pretty`,
+		Args: cobra.NoArgs,
+		RunE: run(e.run),
+	}
+	e.input.register(cmd)
+	cmd.Flags().BoolVar(&e.pretty, "pretty", false, "Print the events indented, over several lines")
+	return cmd
+}
+
+func (e *eventsCommand) run(cmd *cobra.Command) error {
+	body, err := e.input.read(cmd)
+	if err != nil {
+		return err
+	}
+	events, err := event.Parse(body)
+	if err != nil {
+		return unsuccessful{fmt.Errorf("this is no notification: %w", err)}
+	}
+	if len(events) == 0 {
+		cmd.PrintErrln("This notification has no events in it.")
+	}
+	var text bytes.Buffer
+	for i := range events {
+		line := events[i].AppendJSON(nil)
+		if e.pretty {
+			if err := json.Indent(&text, line, "", "  "); err != nil {
+				return err
+			}
+		} else {
+			text.Write(line)
+		}
+		text.WriteByte('\n')
+	}
+	_, err = text.WriteTo(cmd.OutOrStdout())
+	return err
+}

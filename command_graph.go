@@ -1,0 +1,65 @@
+package metawebhook
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph"
+)
+
+// graphFlags are for whom to speak to the Graph API.
+type graphFlags struct {
+	appID       string
+	accessToken secretFlag
+	secret      secretFlag
+	url         string
+	version     string
+}
+
+func (g *graphFlags) register(cmd *cobra.Command) {
+	g.accessToken, g.secret = accessTokenFlag(), appSecretFlag()
+	g.accessToken.register(cmd)
+	g.secret.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&g.appID, "app-id", "", "The app's id, instead of META_APP_ID in the environment")
+	flags.StringVar(&g.url, "graph-url", graph.DefaultURL, "Where the Graph API is")
+	flags.StringVar(&g.version, "graph-version", graph.DefaultVersion, `Its version; "": the oldest that the app may use`)
+}
+
+// open returns a client that speaks for the app. Of what is in the environment
+// and in files, files count first, and then the access token.
+func (g *graphFlags) open() (*graph.Client, error) {
+	c := &graph.Client{URL: g.url, Version: g.version, AppID: g.appID}
+	if c.AppID == "" {
+		c.AppID = os.Getenv("META_APP_ID")
+	}
+	var err error
+	if g.accessToken.path != "" || g.secret.path == "" && g.accessToken.given() {
+		if c.Token, _, err = g.accessToken.read(); err != nil {
+			return nil, err
+		}
+		if id, _, ok := strings.Cut(c.Token, "|"); ok && c.AppID == "" {
+			c.AppID = id
+		}
+	} else {
+		if !g.secret.given() {
+			return nil, errors.New("the app access token is missing: set META_ACCESS_TOKEN, or META_APP_ID and META_APP_SECRET, " +
+				"or name a file by --access-token-file or --secret-file")
+		}
+		secret, _, err := g.secret.read()
+		if err != nil {
+			return nil, err
+		}
+		c.Token = c.AppID + "|" + secret
+	}
+	if c.AppID == "" {
+		return nil, errors.New("the app's id is missing: set META_APP_ID, or give it by --app-id")
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,18 @@
+package metawebhook
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+func TestWhereANotificationIsReadFrom(t *testing.T) {
+	cleanEnvironment(t)
+	t.Setenv("META_APP_SECRET", testSecret)
+	const body = " {\"object\":\"page\"}\r\n"
+	file := textFile(t, body)
+	header := signatureHeader + ": " + sign(testSecret, body) + "\n"
+	command(t, "", "sign", "--file", file).want(t, 0, header, "")
+	command(t, body, "sign").want(t, 0, header, "")
+	command(t, body, "sign", "--file", "-").want(t, 0, header, "")
+	command(t, "", "sign", "--file", filepath.Join(t.TempDir(), "missing")).want(t, 1, "", "--file: open ")
+}

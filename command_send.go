@@ -1,0 +1,236 @@
+package metawebhook
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/progress"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
+)
+
+// The most that one command sends.
+const (
+	mostUpdates = 100_000
+	mostRepeats = 100_000
+)
+
+// fewRequests is how many requests are printed one by one.
+const fewRequests = 10
+
+type sendCommand struct {
+	callback callbackFlags
+	secret   secretFlag
+	input    inputFlag
+
+	sample          string
+	updates, repeat int
+	print, json     bool
+}
+
+func newSendCommand() *cobra.Command {
+	s := sendCommand{secret: appSecretFlag()}
+	cmd := &cobra.Command{
+		Use:   "send [--sample <name> [--updates <n>] | --file <path>] [--url <url>]",
+		Short: "Sends a signed notification",
+		Long: `
+Sends a notification to a callback URL, signed with the app secret, as the Test
+button of Meta's App Dashboard does, and prints the answer's status, the time
+it took, and its body if it has one.
+
+The notification is a sample, with fresh ids and times, or comes from a file or
+stdin and is sent as it is, byte for byte.
+
+The samples, and the types of the events that they become:
+
+` + sampleList() + `
+Up to 1000 updates go into one notification, as with Meta; more go into several.
+With --repeat, all notifications are sent again, the same bytes, as Meta does
+with those that were not answered 200.
+
+The exit code is 0 if every answer was 200, and 2 otherwise. Once there is no
+answer at all, nothing more is sent.
+`,
+		Example: `  caddy meta-webhook send --sample whatsapp-message
+  caddy meta-webhook send --sample page-feed --updates 1000
+  caddy meta-webhook send --sample messenger-message --repeat 2
+  caddy meta-webhook send --sample instagram-comment --print >body.json
+  caddy meta-webhook send --file body.json --url https://webhooks.example.com/ \
+      --cert client.pem --key client.key`,
+		Args: cobra.NoArgs,
+		RunE: run(s.run),
+	}
+	flags := cmd.Flags()
+	s.callback.register(cmd)
+	s.secret.register(cmd)
+	s.input.register(cmd)
+	flags.StringVar(&s.sample, "sample", "", "Send a sample: "+strings.Join(sample.Names(), ", "))
+	flags.IntVar(&s.updates, "updates", 1, "How many updates of the sample to send")
+	flags.IntVar(&s.repeat, "repeat", 0, "How many times to send the same bytes again")
+	flags.BoolVar(&s.print, "print", false, "Print the notifications, one a line, and send nothing")
+	flags.BoolVar(&s.json, "json", false, "Print each answer as a line of JSON")
+	cmd.MarkFlagsMutuallyExclusive("sample", "file")
+	cmd.MarkFlagsMutuallyExclusive("updates", "file")
+	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(sample.Names(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// sampleList is a table of the samples.
+func sampleList() string {
+	var b strings.Builder
+	for _, s := range sample.All {
+		fmt.Fprintf(&b, "  %-18s %s\n", s.Name, s.Type)
+	}
+	return b.String()
+}
+
+func (s *sendCommand) run(cmd *cobra.Command) error {
+	bodies, err := s.notifications(cmd)
+	if err != nil {
+		return err
+	}
+	if s.print {
+		for _, body := range bodies {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", body)
+		}
+		return nil
+	}
+	to, err := s.callback.open()
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	secret, source, err := s.secret.readFor(to.local)
+	if err != nil {
+		return err
+	}
+	return s.send(cmd, to, bodies, secret, source)
+}
+
+// notifications returns what to send.
+func (s *sendCommand) notifications(cmd *cobra.Command) ([][]byte, error) {
+	switch {
+	case s.updates < 1 || s.updates > mostUpdates:
+		return nil, fmt.Errorf("--updates: must be between 1 and %d", mostUpdates)
+	case s.repeat < 0 || s.repeat > mostRepeats:
+		return nil, fmt.Errorf("--repeat: must be between 0 and %d", mostRepeats)
+	case s.sample == "" && cmd.Flags().Changed("updates"):
+		return nil, fmt.Errorf("--updates: is for samples. What is not one is sent as it is")
+	case s.sample == "":
+		body, err := s.input.read(cmd)
+		return [][]byte{body}, err
+	}
+	kind, err := sample.Find(s.sample)
+	if err != nil {
+		return nil, fmt.Errorf("--sample: %w", err)
+	}
+	var bodies [][]byte
+	for left := s.updates; left > 0; left -= sample.MaxUpdates {
+		bodies = append(bodies, kind.Notification(min(left, sample.MaxUpdates), time.Now()))
+	}
+	return bodies, nil
+}
+
+// send sends the notifications and prints what becomes of them.
+func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, secret, source string) error {
+	total := len(bodies) * (1 + s.repeat)
+	few := total <= fewRequests
+	var bar *progress.Bar
+	if !few && !s.json {
+		bar = progress.New(cmd.ErrOrStderr(), total)
+		defer bar.Clear()
+	}
+	var (
+		times  []time.Duration // of answers
+		failed int
+		last   error // of those that failed
+	)
+	for i := range total {
+		body := bodies[i%len(bodies)]
+		a, err := to.Notify(cmd.Context(), secret, body)
+		if err == nil {
+			err = to.Refusal(a)
+		}
+		if a.Status != 0 {
+			times = append(times, a.Took)
+		}
+		if err != nil {
+			failed++
+			last = err
+			if a.Status == http.StatusUnauthorized {
+				last = fmt.Errorf("%w.\nThe app secret was taken from %s", err, source)
+			}
+		}
+		if few || s.json || err != nil {
+			bar.Clear()
+			if err := s.report(cmd, a, len(body), err); err != nil {
+				return err
+			}
+		}
+		if a.Status == 0 {
+			break
+		}
+		bar.Step()
+	}
+	bar.Clear()
+	if total == 1 {
+		if last != nil {
+			return unsuccessful{last}
+		}
+		return nil
+	}
+	if !s.json && len(times) > 0 {
+		slices.Sort(times)
+		fmt.Fprintf(cmd.OutOrStdout(), "%d of %d answered 200; median %s, slowest %s\n",
+			len(times)-failed, total, short(times[len(times)/2]), short(times[len(times)-1]))
+	}
+	if last != nil {
+		return unsuccessful{fmt.Errorf("not all were answered 200. The last that was not: %w", last)}
+	}
+	return nil
+}
+
+// A sendReport is what --json prints of a notification.
+type sendReport struct {
+	Status   int     `json:"status,omitempty"` // none: no answer
+	Duration float64 `json:"duration_ms,omitempty"`
+	Bytes    int     `json:"bytes"` // of the notification
+	Answer   string  `json:"answer,omitempty"`
+	Error    string  `json:"error,omitempty"`
+}
+
+// report prints what has become of a notification of so many bytes.
+func (s *sendCommand) report(cmd *cobra.Command, a sender.Answer, bytes int, err error) error {
+	if s.json {
+		r := sendReport{Status: a.Status, Duration: milliseconds(a.Took), Bytes: bytes, Answer: string(a.Body)}
+		if err != nil {
+			r.Error = err.Error()
+		}
+		return printJSON(cmd, r)
+	}
+	if a.Status == 0 {
+		return nil
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", a.StatusText(), short(a.Took))
+	if len(a.Body) > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", sender.Quote(a.Body))
+	}
+	return nil
+}
+
+// short returns a duration with no more digits than say anything.
+func short(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}

@@ -1,0 +1,91 @@
+package metawebhook
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
+)
+
+const testAppID = "188559381496048"
+
+// subscriptions runs a command against a Graph API.
+func subscriptions(t *testing.T, server *graphtest.Server, args ...string) result {
+	t.Helper()
+	return command(t, "", slices.Concat([]string{"subscriptions"}, args, []string{"--graph-url", server.URL})...)
+}
+
+func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
+	cleanEnvironment(t)
+	t.Setenv("META_APP_ID", testAppID)
+	t.Setenv("META_APP_SECRET", testSecret)
+	t.Setenv("META_VERIFY_TOKEN", testToken)
+	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
+	callback := serving(t, testToken).URL
+
+	subscriptions(t, server, "list").want(t, 0, "", "This app has no subscriptions.")
+	subscriptions(t, server, "list", "--json").want(t, 0, "", "")
+	subscriptions(t, server, "add", "--object", "page", "--fields", "feed,mention", "--callback", callback).
+		want(t, 0, "Subscribed to feed, mention of page. Meta sends to "+callback+"\n", "")
+	subscriptions(t, server, "add", "--object", "user", "--fields", "photos", "--callback", callback, "--include-values=false").
+		want(t, 0, "Subscribed to photos of user", "")
+	want := []graphtest.Subscription{
+		{Object: "page", CallbackURL: callback, VerifyToken: testToken, Fields: []string{"feed", "mention"}, IncludeValues: true},
+		{Object: "user", CallbackURL: callback, VerifyToken: testToken, Fields: []string{"photos"}},
+	}
+	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v at Meta, want %v", got, want)
+	}
+	list := subscriptions(t, server, "list")
+	list.want(t, 0, "page    yes     "+callback+"  feed, mention\nuser    yes     "+callback+"  photos\n", "")
+	if !strings.HasPrefix(list.out, "OBJECT  ACTIVE  CALLBACK ") {
+		t.Errorf("got %q, want a head", list.out)
+	}
+	subscriptions(t, server, "list", "--json").want(t, 0,
+		`{"object":"page","callback_url":"`+callback+`","active":true,"fields":[{"name":"feed","version":"v25.0"},{"name":"mention","version":"v25.0"}]}`+"\n", "")
+
+	subscriptions(t, server, "remove", "--object", "page", "--fields", "mention").want(t, 0, "Not subscribed to mention of page any more\n", "")
+	subscriptions(t, server, "remove", "--object", "user").want(t, 0, "Not subscribed to user any more\n", "")
+	want = want[:1]
+	want[0].Fields = []string{"feed"}
+	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v at Meta, want %v", got, want)
+	}
+}
+
+func TestErrorsOfTheGraphAPI(t *testing.T) {
+	cleanEnvironment(t)
+	t.Setenv("META_APP_ID", testAppID)
+	t.Setenv("META_APP_SECRET", testSecret)
+	t.Setenv("META_VERIFY_TOKEN", testToken)
+	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
+	other := serving(t, "another token").URL
+	add := []string{"add", "--object", "page", "--fields", "feed", "--callback", other}
+	subscriptions(t, server, add...).want(t, 2, "", "Error: Meta answered 400: (#2200) Callback verification failed with the following errors: HTTP Status Code = 403")
+	subscriptions(t, server, "remove", "--object", "page").want(t, 2, "", "Error: Meta answered 400: (#100) ")
+	for _, args := range [][]string{{"list"}, {"remove", "--object", "page"}, add} {
+		t.Setenv("META_APP_SECRET", testSecret+"2")
+		subscriptions(t, server, args...).want(t, 2, "", "Error: Meta answered 400: Malformed access token REDACTED")
+		t.Setenv("META_APP_SECRET", "")
+		subscriptions(t, server, args...).want(t, 1, "", "the app access token is missing")
+	}
+}
+
+func TestSubscriptionsThatMeanNothing(t *testing.T) {
+	cleanEnvironment(t)
+	t.Setenv("META_APP_ID", testAppID)
+	t.Setenv("META_APP_SECRET", testSecret)
+	for want, args := range map[string][]string{
+		"in the App Dashboard only":          {"add", "--object", "instagram", "--fields", "comments", "--callback", "https://example.com/"},
+		"App Dashboard only":                 {"remove", "--object", "Instagram"},
+		`required flag(s) "callback", "fiel`: {"add", "--object", "page"},
+		`required flag(s) "object"`:          {"remove"},
+		"the verify token is missing":        {"add", "--object", "page", "--fields", "feed", "--callback", "https://example.com/"},
+		"sent in the clear":                  {"list", "--graph-url", "http://graph.facebook.com"},
+	} {
+		command(t, "", append([]string{"subscriptions"}, args...)...).want(t, 1, "", want)
+	}
+}

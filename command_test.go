@@ -1,0 +1,256 @@
+package metawebhook
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+// A result is what a command has printed, and its exit code.
+type result struct {
+	code      int
+	out, errs string
+}
+
+// rootCommand returns a command that has meta-webhook, as Caddy's has.
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
+	cmd := &cobra.Command{Use: "meta-webhook"}
+	setUpCommand(cmd)
+	root.AddCommand(cmd)
+	return root
+}
+
+// cleanEnvironment takes the variables that the commands read out of the
+// environment.
+func cleanEnvironment(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"META_APP_SECRET", "META_VERIFY_TOKEN", "META_ACCESS_TOKEN", "META_APP_ID"} {
+		t.Setenv(name, "")
+	}
+}
+
+// command runs caddy meta-webhook with these arguments and this stdin.
+func command(t *testing.T, stdin string, args ...string) (r result) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	root := rootCommand()
+	root.SetArgs(append([]string{"meta-webhook"}, args...))
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&errs)
+	switch err := root.ExecuteContext(t.Context()); {
+	case err == nil:
+	case err.Error() == "exiting with status 2": // what Caddy makes an exit code of
+		r.code = 2
+	default:
+		r.code = 1
+	}
+	r.out, r.errs = out.String(), errs.String()
+	for _, secret := range []string{testSecret, testToken} {
+		if strings.Contains(r.out+r.errs, secret) {
+			t.Errorf("got %s%s, want no secret in it", r.out, r.errs)
+		}
+	}
+	return r
+}
+
+// want fails the test unless a command has ended with this code, and these
+// texts are in what it has printed to stdout and stderr. Where the text is
+// empty it must have printed nothing.
+func (r result) want(t *testing.T, code int, out, errs string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("got exit code %d, want %d", r.code, code)
+	}
+	for _, stream := range []struct{ name, got, want string }{{"stdout", r.out, out}, {"stderr", r.errs, errs}} {
+		if !strings.Contains(stream.got, stream.want) || stream.want == "" && stream.got != "" {
+			t.Errorf("got %q on %s, want %q", stream.got, stream.name, stream.want)
+		}
+	}
+}
+
+// A receiver is a callback URL that keeps what it gets.
+type receiver struct {
+	*httptest.Server
+	mu         sync.Mutex
+	bodies     []string
+	signatures []string
+	certs      int // of clients
+}
+
+// newReceiver starts a receiver that answers with respond, or 200.
+func newReceiver(t *testing.T, respond http.HandlerFunc) *receiver {
+	t.Helper()
+	r := new(receiver)
+	r.Server = httptest.NewServer(r.keep(respond))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) keep(respond http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		r.mu.Lock() // also for respond, which is not called twice at once
+		defer r.mu.Unlock()
+		r.bodies = append(r.bodies, string(body))
+		r.signatures = append(r.signatures, req.Header.Get(signatureHeader))
+		if req.TLS != nil {
+			r.certs += len(req.TLS.PeerCertificates)
+		}
+		if respond != nil {
+			respond(w, req)
+		}
+	}
+}
+
+// got returns the bodies that have arrived, each of them signed.
+func (r *receiver) got(t *testing.T, secret string) []string {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, body := range r.bodies {
+		if want := sign(secret, body); r.signatures[i] != want {
+			t.Errorf("got signature %s, want %s", r.signatures[i], want)
+		}
+	}
+	return r.bodies
+}
+
+// textFile writes a file to a folder of the test, and returns its path.
+func textFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// everyCommand calls f with meta-webhook and all commands below it.
+func everyCommand(f func(*cobra.Command)) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		f(cmd)
+		for _, child := range cmd.Commands() {
+			walk(child)
+		}
+	}
+	walk(rootCommand().Commands()[0])
+}
+
+func TestCaddyHasTheCommand(t *testing.T) {
+	if cmd, ok := caddycmd.Commands()["meta-webhook"]; !ok || cmd.Long == "" {
+		t.Error("got no meta-webhook among Caddy's commands, want it with a description")
+	}
+}
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	seen := 0
+	everyCommand(func(cmd *cobra.Command) {
+		seen++
+		path := strings.Fields(cmd.CommandPath())[2:]
+		r := command(t, "", append(path, "--help")...)
+		r.want(t, 0, "Examples:\n  caddy meta-webhook ", "")
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s: got no usage of --%s, want some", cmd.CommandPath(), f.Name)
+			}
+		})
+	})
+	if seen < 9 {
+		t.Errorf("got %d commands, want all", seen)
+	}
+}
+
+// exampleLine finds a command in a help text or in a code block of the README.
+var exampleLine = regexp.MustCompile(`(?m)^(?:[ \t$]|[A-Z_]+=\S+ |curl -H "\$\()*caddy meta-webhook ([^|>)\n]+)`)
+
+// TestExamplesAreReal runs no example, but has every one of them parsed.
+func TestExamplesAreReal(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{string(readme)}
+	everyCommand(func(cmd *cobra.Command) { texts = append(texts, cmd.Example) })
+	examples := 0
+	for _, text := range texts {
+		for _, match := range exampleLine.FindAllStringSubmatch(strings.ReplaceAll(text, "\\\n", " "), -1) {
+			examples++
+			cmd, args, err := rootCommand().Find(append([]string{"meta-webhook"}, strings.Fields(match[1])...))
+			if err == nil {
+				err = errors.Join(cmd.ParseFlags(args), cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups())
+			}
+			if err == nil {
+				err = cmd.ValidateArgs(cmd.Flags().Args())
+			}
+			if err != nil || !cmd.HasParent() || cmd.HasSubCommands() {
+				t.Errorf("%s: got error %v from %s, want none", match[1], err, cmd.CommandPath())
+			}
+		}
+	}
+	if examples < 25 {
+		t.Errorf("got %d examples, want more", examples)
+	}
+}
+
+// TestNoSecretIsAnArgument looks for flags that take a secret itself, which
+// other users of the machine could read.
+func TestNoSecretIsAnArgument(t *testing.T) {
+	everyCommand(func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if (strings.Contains(f.Name, "secret") || strings.Contains(f.Name, "token")) && !strings.HasSuffix(f.Name, "-file") {
+				t.Errorf("%s: got --%s, want a file", cmd.CommandPath(), f.Name)
+			}
+		})
+	})
+}
+
+func TestCallsThatMeanNothing(t *testing.T) {
+	for _, args := range [][]string{
+		{"nonsense"},
+		{"send", "nonsense"},
+		{"subscriptions", "nonsense"},
+		{"verify", "--nonsense"},
+	} {
+		command(t, "", args...).want(t, 1, "", "nonsense")
+	}
+	command(t, "").want(t, 0, "Available Commands:", "")
+}
+
+func TestDefaultsFitTheExample(t *testing.T) {
+	example, err := os.ReadFile("example.Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, token := appSecretFlag(), verifyTokenFlag()
+	for _, want := range []string{
+		"http://localhost:8080 {",
+		"meta_webhook /webhooks {",
+		"{$" + secret.variable + ":" + secret.development + "}",
+		"{$" + token.variable + ":" + token.development + "}",
+	} {
+		if !strings.Contains(string(example), want) {
+			t.Errorf("got no %s in the example, which the commands rely on", want)
+		}
+	}
+	everyCommand(func(cmd *cobra.Command) {
+		if f := cmd.Flags().Lookup("url"); f != nil && f.DefValue != "http://localhost:8080/webhooks" {
+			t.Errorf("%s: got the default %s, want the example's", cmd.CommandPath(), f.DefValue)
+		}
+	})
+}

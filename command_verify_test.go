@@ -1,0 +1,71 @@
+package metawebhook
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// serving starts a receiver that answers as a handler does whose verify token
+// this is.
+func serving(t *testing.T, token string) *receiver {
+	h := provisioned(t, func(h *Handler) { h.VerifyToken = []string{token} })
+	return newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+		if err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })); err != nil {
+			w.WriteHeader(statusOf(err))
+		}
+	})
+}
+
+func TestVerifySaysThatAllIsWell(t *testing.T) {
+	cleanEnvironment(t)
+	r := serving(t, "development-token")
+	command(t, "", "verify", "--url", r.URL).want(t, 0, ": "+r.URL+" gives the challenge back\n", "")
+	t.Setenv("META_VERIFY_TOKEN", testToken)
+	r = serving(t, testToken)
+	command(t, "", "verify", "--url", r.URL+"/?app=1").want(t, 0, "200 OK in ", "")
+}
+
+func TestVerifySaysWhatIsWrong(t *testing.T) {
+	cleanEnvironment(t)
+	r := serving(t, testToken)
+	command(t, "", "verify", "--url", r.URL).want(t, 2, "",
+		"Error: 403 Forbidden: the verify token is another one than the server's")
+	command(t, "", "verify", "--url", r.URL).want(t, 2, "",
+		"The verify token was taken from example.Caddyfile, because META_VERIFY_TOKEN is not set")
+	file := textFile(t, testToken+"2")
+	command(t, "", "verify", "--url", r.URL, "--verify-token-file", file).want(t, 2, "", "The verify token was taken from "+file)
+}
+
+func TestVerifyInJSON(t *testing.T) {
+	cleanEnvironment(t)
+	for _, test := range []struct {
+		token string
+		code  int
+		want  verifyReport
+	}{
+		{"development-token", 0, verifyReport{OK: true, Status: 200}},
+		{testToken, 2, verifyReport{Status: 403}},
+	} {
+		r := serving(t, test.token)
+		got := command(t, "", "verify", "--json", "--url", r.URL)
+		if got.code != test.code {
+			t.Errorf("got exit code %d, want %d", got.code, test.code)
+		}
+		var report verifyReport
+		if err := json.Unmarshal([]byte(got.out), &report); err != nil {
+			t.Fatalf("got %q: %v", got.out, err)
+		}
+		if report.Duration <= 0 || report.URL != r.URL || (report.Problem == "") != test.want.OK {
+			t.Errorf("got %+v, want the URL, the time, and a problem if there is one", report)
+		}
+		report.Duration, report.URL, report.Problem = 0, "", ""
+		if report != test.want {
+			t.Errorf("got %+v, want %+v", report, test.want)
+		}
+	}
+}
