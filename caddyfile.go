@@ -43,6 +43,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		deliver      each|batch|original
 //		cloudevents
 //		parallel     <entries>
+//		sign         <secrets...>
 //		max_size     <size>
 //		body_timeout <duration>
 //		dedup        off|<store> {
@@ -77,7 +78,7 @@ func unmarshalBlock(d *caddyfile.Dispenser, option func(d *caddyfile.Dispenser, 
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
-	case "verify_token", "app_secret":
+	case "verify_token", "app_secret", "sign":
 		values := d.RemainingArgs()
 		if len(values) == 0 {
 			return d.ArgErr()
@@ -85,10 +86,13 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		if slices.Contains(values, "") {
 			return d.Errf("%s is empty", option)
 		}
-		if option == "verify_token" {
+		switch option {
+		case "verify_token":
 			h.VerifyToken = values
-		} else {
+		case "app_secret":
 			h.AppSecret = values
+		case "sign":
+			h.Sign = values
 		}
 		return nil
 	case "client_cert":

@@ -26,6 +26,7 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 				deliver      batch
 				cloudevents
 				parallel     8
+				sign         {env.NEW} whsec_old
 				max_size     5MiB
 				body_timeout 1m30s
 				client_cert  a.example b.example {
@@ -37,7 +38,7 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 			`{"name":"shop","verify_token":["old","new"],"app_secret":["{env.A}","{file./run/b}"],` +
 				`"client_cert":{"names":["a.example","b.example"],"require":"all","trust_pool":{"pem_files":["root.pem"],"provider":"file"},` +
 				`"forwarded":"X-Amzn-Mtls-Clientcert-Subject"},"deliver":"batch",` +
-				`"cloudevents":true,"parallel":8,"max_size":5242880,"body_timeout":90000000000}`,
+				`"cloudevents":true,"parallel":8,"sign":["{env.NEW}","whsec_old"],"max_size":5242880,"body_timeout":90000000000}`,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -100,6 +101,8 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		{`verify_token a ""`, "verify_token is empty"},
 		{"app_secret", "wrong argument count"},
 		{`app_secret ""`, "app_secret is empty"},
+		{"sign", "wrong argument count"},
+		{`sign ""`, "sign is empty"},
 		{"deliver", "wrong argument count"},
 		{"deliver all", "deliver: 'all' is none of each, batch, original"},
 		{"cloudevents yes", "wrong argument count"},

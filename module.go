@@ -107,6 +107,16 @@ type Handler struct {
 	// handed on at the same time. Default: 16.
 	Parallel int `json:"parallel,omitempty"`
 
+	// Sign what is handed on by the
+	// [Standard Webhooks](https://www.standardwebhooks.com) specification, so
+	// that the app can check that it came from here: `Webhook-Signature` is
+	// over `Webhook-Id`, `Webhook-Timestamp` and the body. Each secret is
+	// `whsec_` and 24 to 64 bytes in base64; with several, there is a
+	// signature by each, for the app to change from one to another.
+	// Placeholders are replaced when the configuration is loaded. Default: no
+	// signature.
+	Sign []string `json:"sign,omitempty"`
+
 	// How many bytes the body of a notification may have. A larger one is
 	// answered 413. Default: 4000000 (WhatsApp sends up to 3 MB).
 	MaxSize int64 `json:"max_size,omitempty"`
@@ -121,6 +131,7 @@ type Handler struct {
 
 	tokens  tokens
 	secrets secrets
+	signing signingKeys
 
 	store *sharedStore  // what was delivered
 	lease time.Duration // of claims
@@ -157,6 +168,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if h.secrets, err = newSecrets(h.AppSecret); err != nil {
 		return fmt.Errorf("app_secret: %v", err)
+	}
+	if h.signing, err = newSigningKeys(h.Sign); err != nil {
+		return fmt.Errorf("sign: %v", err)
 	}
 
 	if h.ClientCert != nil {
@@ -284,7 +298,7 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	if err != nil {
 		return h.refuse(r, refusedBody(err))
 	}
-	d := &delivery{original: r, next: next, body: body, all: events}
+	d := &delivery{original: r, next: next, body: body, all: events, signing: h.signing}
 	start := time.Now()
 	if len(events) > 0 {
 		err = h.deliver(w, d)

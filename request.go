@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -27,6 +28,7 @@ type delivery struct {
 	next     caddyhttp.Handler
 	body     []byte        // the notification
 	all      []event.Event // what is in it
+	signing  signingKeys   // for what is handed on
 
 	duplicates, failed int // of its events
 }
@@ -174,6 +176,7 @@ func (d *delivery) header(m message) http.Header {
 		"Webhook-Id":      {id},
 		"Idempotency-Key": {id}, // lets net/http send a POST again when a kept-alive connection turns out to be closed
 	}
+	d.signing.sign(h, id, m.body, time.Now())
 	if m.signature != nil {
 		h[signatureHeader] = m.signature
 	}

@@ -59,6 +59,7 @@ func TestCaddyfileAndJSONAreOne(t *testing.T) {
 func TestJSONBehavesAsTheCaddyfile(t *testing.T) {
 	t.Setenv("META_VERIFY_TOKEN", token)
 	t.Setenv("META_APP_SECRET", appSecret)
+	t.Setenv("WEBHOOK_SECRET", newSecret)
 	for _, format := range []string{"Caddyfile", "JSON"} {
 		t.Run(format, func(t *testing.T) {
 			u := newUpstream(t, nil)
@@ -103,8 +104,14 @@ func TestJSONBehavesAsTheCaddyfile(t *testing.T) {
 			wantStatus(t, send(appSecret, sized(2000)), 200)
 			wantStatus(t, send("second secret", page([]string{"a"})), 200)
 			u.wantPosts("sized", "a")
-			if got := u.requests()[0].header.Get("Content-Type"); got != "application/cloudevents+json" {
+			r := u.requests()[0]
+			if got := r.header.Get("Content-Type"); got != "application/cloudevents+json" {
 				t.Errorf("got Content-Type %q, want that of CloudEvents", got)
+			}
+			for _, secret := range []string{newSecret, oldSecret} {
+				if err := checkSignature(t, secret, r.body, r.header); err != nil {
+					t.Errorf("got error %v, want a right signature", err)
+				}
 			}
 		})
 	}
@@ -145,6 +152,8 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		"body_timeout zero":          {"body_timeout 0", "body_timeout"},
 		"body_timeout negative":      {"body_timeout -1s", "body_timeout"},
 		"body_timeout no duration":   {"body_timeout soon", "body_timeout"},
+		"sign missing":               {"sign", "sign"},
+		"sign empty":                 {`sign ""`, "sign"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := adapt("http://:9080 {\nmeta_webhook {\n" + c.line + "\n}\n}\n")
@@ -152,7 +161,7 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		})
 	}
 	for _, option := range []string{
-		"name shop", "verify_token a", "app_secret a", "deliver each", "cloudevents", "parallel 2", "max_size 1MB", "body_timeout 1s",
+		"name shop", "verify_token a", "app_secret a", "deliver each", "cloudevents", "parallel 2", "max_size 1MB", "body_timeout 1s", "sign a",
 	} {
 		t.Run("repeated "+option, func(t *testing.T) {
 			_, err := adapt("http://:9080 {\nmeta_webhook {\n" + option + "\n\n" + option + "\n}\n}\n")

@@ -34,6 +34,7 @@ func TestConfigurationsOfTheREADMELoad(t *testing.T) {
 	g := newGateway(t, tlsHTTP1) // for its folders
 	t.Setenv("META_VERIFY_TOKEN", token)
 	t.Setenv("META_APP_SECRET", appSecret)
+	t.Setenv("WEBHOOK_SECRET", newSecret)
 	t.Setenv("DATABASE_URL", "postgres://127.0.0.1:1/nobody-there")
 	t.Chdir(g.dir)
 	authority, err := os.ReadFile("cert.pem")

@@ -1,0 +1,78 @@
+package metawebhook
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// signingPrefix is what the secrets of Standard Webhooks begin with.
+const signingPrefix = "whsec_"
+
+// The sizes that Standard Webhooks allows a secret to have, in bytes.
+const (
+	minSigningKey = 24
+	maxSigningKey = 64
+)
+
+// signingKeys are the secrets that what is handed on is signed with.
+type signingKeys [][]byte
+
+// newSigningKeys resolves the secrets. An error tells which one is none, and
+// never what it is.
+func newSigningKeys(raw []string) (signingKeys, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	resolved, err := resolveSecrets(raw)
+	if err != nil {
+		return nil, err
+	}
+	keys := make(signingKeys, len(resolved))
+	for i, secret := range resolved {
+		if keys[i], err = parseSigningKey(secret); err != nil {
+			return nil, fmt.Errorf("value %d %v", i+1, err)
+		}
+	}
+	return keys, nil
+}
+
+func parseSigningKey(secret string) ([]byte, error) {
+	encoded, ok := strings.CutPrefix(secret, signingPrefix)
+	if !ok {
+		return nil, errors.New("does not begin with " + signingPrefix)
+	}
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, errors.New("is not in base64")
+	}
+	if len(key) < minSigningKey || len(key) > maxSigningKey {
+		return nil, fmt.Errorf("must have %d to %d bytes, and has %d", minSigningKey, maxSigningKey, len(key))
+	}
+	return key, nil
+}
+
+// sign adds the signature headers of Standard Webhooks to those of the message
+// with this id, if there are keys. Webhook-Id is the caller's to set.
+func (k signingKeys) sign(h http.Header, id string, body []byte, now time.Time) {
+	if len(k) == 0 {
+		return
+	}
+	timestamp := strconv.FormatInt(now.Unix(), 10)
+	signatures := make([]string, len(k))
+	for i, key := range k {
+		mac := hmac.New(sha256.New, key)
+		io.WriteString(mac, id+"."+timestamp+".")
+		mac.Write(body)
+		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	h["Webhook-Timestamp"] = []string{timestamp}
+	h["Webhook-Signature"] = []string{strings.Join(signatures, " ")}
+}
