@@ -41,9 +41,12 @@ func (File) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision finds the path.
-func (f *File) Provision(caddy.Context) error {
+func (f *File) Provision(ctx caddy.Context) error {
 	if f.now == nil {
 		f.now = time.Now
+	}
+	if err := register(ctx); err != nil {
+		return err
 	}
 	if f.Path == "" {
 		f.Path = filepath.Join(caddy.AppDataDir(), "meta_webhook.db")

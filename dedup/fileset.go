@@ -13,7 +13,8 @@ import (
 
 // A fileSet is a set of delivered events in a file. It has two buckets there.
 //
-// One has the events: the key, and the second in which its window ends.
+// One has the events: the key, and the second in which its window ends. The
+// bucket's sequence counts them.
 //
 // The other has the same keys by the minute in which their windows end, in
 // lists of up to listKeys: what is due is found without looking at the rest.
@@ -71,7 +72,11 @@ func (s *fileSet) add(events []Key, window time.Duration) error {
 		if err != nil {
 			return err
 		}
+		size := bucket.Sequence()
 		for i := range events {
+			if bucket.Get(events[i][:]) == nil {
+				size++
+			}
 			if err := bucket.Put(events[i][:], value); err != nil {
 				return err
 			}
@@ -79,8 +84,23 @@ func (s *fileSet) add(events []Key, window time.Duration) error {
 		if err := list(expiry, uint32(end/slot), events); err != nil {
 			return err
 		}
-		return expire(bucket, expiry, now, 1+2*len(events)/listKeys)
+		expired, err := expire(bucket, expiry, now, 1+2*len(events)/listKeys)
+		if err != nil {
+			return err
+		}
+		return bucket.SetSequence(size - expired)
 	})
+}
+
+// size returns how many events the set has.
+func (s *fileSet) size() (n int64, err error) {
+	err = s.file.View(func(tx *bbolt.Tx) error {
+		if bucket := tx.Bucket(s.events); bucket != nil {
+			n = int64(bucket.Sequence())
+		}
+		return nil
+	})
+	return n, err
 }
 
 // list appends keys to the lists of a slot. Lists are keyed by slot and number.
@@ -118,26 +138,29 @@ func list(expiry *bbolt.Bucket, slot uint32, keys []Key) error {
 	return nil
 }
 
-// expire drops the events of up to so many lists whose slot has passed. An
-// event that was delivered again since stays; it is in a later list, too.
-func expire(bucket, expiry *bbolt.Bucket, now time.Time, lists int) error {
+// expire drops the events of up to so many lists whose slot has passed, and
+// returns how many. An event that was delivered again since stays; it is in a
+// later list, too.
+func expire(bucket, expiry *bbolt.Bucket, now time.Time, lists int) (expired uint64, err error) {
 	for range lists {
 		k, v := expiry.Cursor().First()
 		if len(k) != 8 || int64(binary.BigEndian.Uint32(k)+1)*slot > now.Unix() {
-			return nil
+			return expired, nil
 		}
 		place := slices.Clone(k)
 		for key := range slices.Chunk(slices.Clone(v), keySize) {
-			if delivered(bucket.Get(key), now) {
+			known := bucket.Get(key)
+			if known == nil || delivered(known, now) {
 				continue
 			}
 			if err := bucket.Delete(key); err != nil {
-				return err
+				return expired, err
 			}
+			expired++
 		}
 		if err := expiry.Delete(place); err != nil {
-			return err
+			return expired, err
 		}
 	}
-	return nil
+	return expired, nil
 }

@@ -62,17 +62,21 @@ var memories = caddy.NewUsagePool()
 
 // A memoryState is what the memory stores of one name share.
 type memoryState struct {
+	name     string
 	inFlight *inFlight
 	set      *memorySet
 }
 
-// Destruct implements caddy.Destructor.
-func (memoryState) Destruct() error { return nil }
+// Destruct implements caddy.Destructor. What has been counted goes with it.
+func (s memoryState) Destruct() error {
+	evictedEvents.DeleteLabelValues(s.name)
+	return nil
+}
 
 // Open implements Opener.
 func (m *Memory) Open(name string) (Store, error) {
 	shared, _, err := memories.LoadOrNew(name, func() (caddy.Destructor, error) {
-		return memoryState{newInFlight(m.now), newMemorySet(m.now)}, nil
+		return memoryState{name, newInFlight(m.now), newMemorySet(m.now)}, nil
 	})
 	if err != nil {
 		return nil, err
