@@ -116,14 +116,6 @@ func (c *claims) held(i int) bool {
 	return c.fates[i] != lost
 }
 
-// outcome names what has become of a message for the metrics.
-func outcome(f *failure) string {
-	if f != nil {
-		return outcomeFailed
-	}
-	return outcomeDelivered
-}
-
 // note notes what has become of n events from the one at first.
 func (c *claims) note(first, n int, f *failure) {
 	if c == nil {
@@ -245,8 +237,11 @@ func (c *claims) keys(places []int) []dedup.Key {
 	return keys
 }
 
-// storeFailed logs that the store has failed in an operation.
+// storeFailed counts and logs that the store has failed in an operation.
 func (h *Handler) storeFailed(operation string, err error) {
 	h.meter.errors.WithLabelValues(operation).Inc()
-	h.logger.Error("deduplication failed", zap.String("name", h.Name), zap.String("operation", operation), zap.Error(err))
+	if suppressed, ok := h.record.lines.allow("dedup "+operation, fewLines); ok {
+		fields := h.fields(suppressed, zap.String("operation", operation), zap.Error(err))
+		h.logger.Error("deduplication failed", fields...)
+	}
 }

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -104,12 +102,25 @@ func (h *Handler) deliverNew(d *delivery, w http.ResponseWriter) error {
 func (h *Handler) drop(d *delivery, repeats []event.Event) {
 	d.duplicates += len(repeats)
 	h.meter.count(repeats, outcomeDuplicate)
+	h.record.settle(repeats)
+}
+
+// became notes what has become of events that were handed on.
+func (h *Handler) became(d *delivery, events []event.Event, f *failure) {
+	if f != nil {
+		h.meter.count(events, outcomeFailed)
+		h.record.owe(d, events)
+		return
+	}
+	h.meter.count(events, outcomeDelivered)
+	h.record.settle(events)
 }
 
 // deliverUnclaimed does what the configuration says for when the store fails.
 func (h *Handler) deliverUnclaimed(d *delivery, w http.ResponseWriter, events []event.Event, operation string, err error) error {
 	h.storeFailed(operation, err)
 	if h.Dedup.OnError == onErrorReject {
+		h.record.owe(d, events)
 		return h.refuseForNow(w, d.original, errDedup)
 	}
 	return h.fold(d, h.handOn(d, events, nil))
@@ -194,7 +205,7 @@ func (h *Handler) handOn(d *delivery, events []event.Event, c *claims) []*failur
 	}
 	m.id = event.Digest(m.events)
 	f := h.send(d, m)
-	h.meter.count(events, outcome(f))
+	h.became(d, events, f)
 	c.note(0, len(events), f)
 	return slices.Repeat([]*failure{f}, len(events))
 }
@@ -216,7 +227,7 @@ func (h *Handler) handOnEach(d *delivery, events []event.Event, c *claims) []*fa
 				contentType: contentType,
 				body:        events[i].AppendJSON(nil),
 			})
-			h.meter.count(events[i:i+1], outcome(failures[i]))
+			h.became(d, events[i:i+1], failures[i])
 			c.note(i, 1, failures[i])
 		}
 	}
@@ -256,22 +267,10 @@ func (h *Handler) send(d *delivery, m message) *failure {
 	start := time.Now()
 	f := d.send(m)
 	since(h.meter.deliveries, start)
-	if f == nil {
-		return nil
-	}
-	if c := h.logger.Check(zapcore.ErrorLevel, "not delivered"); c != nil {
-		fields := []zap.Field{
-			zap.String("name", h.Name),
-			zap.Stringer("id", m.id),
-			zap.Int("events", len(m.events)),
-			zap.String("type", m.shared((*event.Event).Type)),
-			zap.Int("upstream_status", f.answered),
-			zap.Error(f.err),
+	if f != nil {
+		if suppressed, ok := h.record.lines.allow(deliveryFailed, moreLines); ok {
+			h.logFailure(m, f, suppressed)
 		}
-		if f.stack != nil {
-			fields = append(fields, zap.ByteString("stack", f.stack))
-		}
-		c.Write(fields...)
 	}
 	return f
 }
@@ -295,7 +294,7 @@ func (h *Handler) fold(d *delivery, failures []*failure) error {
 		return nil
 	}
 	d.failed = failed
-	h.meter.answered(d.original, deliveryFailed)
+	h.answered(d.original, deliveryFailed)
 	setReason(d.original, deliveryFailed)
 	return caddyhttp.Error(first.status, fmt.Errorf("%s: %d of %d", deliveryFailed, failed, len(failures)))
 }

@@ -12,23 +12,35 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
+// answered notes what a request is answered with.
+func (h *Handler) answered(r *http.Request, result string) {
+	h.meter.answered(r.Method, result)
+	accessLog(r, zap.String("meta_webhook.result", result))
+}
+
+// resultOf returns the result of a notification that was answered with err.
+func resultOf(err error) string {
+	if err == nil {
+		return resultOK
+	}
+	if f, ok := errors.AsType[refusal](err); ok {
+		return f.reason
+	}
+	return deliveryFailed
+}
+
 // logNotification logs what has become of an authentic notification.
-func (h *Handler) logNotification(d *delivery, took time.Duration, err error) {
+func (h *Handler) logNotification(d *delivery, result string) {
 	accessLog(d.original,
 		zap.Int("meta_webhook.events", len(d.all)),
 		zap.Int("meta_webhook.duplicates", d.duplicates),
 		zap.Int("meta_webhook.failed", d.failed),
 	)
 	if c := h.logger.Check(zapcore.DebugLevel, "notification"); c != nil {
-		result := resultOK
-		if err != nil {
-			result = deliveryFailed
-		}
-		if f, ok := errors.AsType[refusal](err); ok {
-			result = f.reason
-		}
 		c.Write(
 			zap.String("name", h.Name),
 			zap.String("result", result),
@@ -36,9 +48,53 @@ func (h *Handler) logNotification(d *delivery, took time.Duration, err error) {
 			zap.Int("events", len(d.all)),
 			zap.Int("duplicates", d.duplicates),
 			zap.Int("failed", d.failed),
-			zap.Duration("duration", took),
+			zap.Duration("duration", time.Since(d.start)),
 		)
 	}
+}
+
+// logRefusal logs a refusal with what the request has shown of itself.
+func (h *Handler) logRefusal(r *http.Request, f refusal, suppressed int64, shown []zap.Field) {
+	c := h.logger.Check(zapcore.WarnLevel, "refused")
+	if c == nil {
+		return
+	}
+	fields := h.fields(suppressed, zap.String("reason", f.reason), zap.Int("status", f.status), zap.String("client_ip", clientIP(r)))
+	c.Write(append(fields, shown...)...)
+}
+
+// clientIP returns the address that a request came from, as Caddy has it.
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+// logFailure logs a message that was not delivered.
+func (h *Handler) logFailure(m message, f *failure, suppressed int64) {
+	c := h.logger.Check(zapcore.ErrorLevel, "not delivered")
+	if c == nil {
+		return
+	}
+	fields := h.fields(suppressed,
+		zap.Stringer("id", m.id),
+		zap.Int("events", len(m.events)),
+		zap.String("type", m.shared((*event.Event).Type)),
+		zap.Int("upstream_status", f.answered),
+		zap.Error(f.err),
+	)
+	if f.stack != nil {
+		fields = append(fields, zap.ByteString("stack", f.stack))
+	}
+	c.Write(fields...)
+}
+
+// fields returns the fields of a line whose number is limited.
+func (h *Handler) fields(suppressed int64, more ...zap.Field) []zap.Field {
+	fields := append([]zap.Field{zap.String("name", h.Name)}, more...)
+	if suppressed > 0 {
+		fields = append(fields, zap.Int64("suppressed", suppressed))
+	}
+	return fields
 }
 
 // accessLog adds fields to the request's line in the access log.
@@ -52,15 +108,22 @@ func accessLog(r *http.Request, fields ...zap.Field) {
 	}
 }
 
-// How many lines about one thing are logged: some at once, then one in a while.
-const (
-	logAtOnce = 5
-	logEvery  = 10 * time.Second
+// A lineRate is how many lines about one thing are logged: some at once, then
+// one in a while.
+type lineRate struct {
+	atOnce int
+	every  time.Duration
+}
+
+var (
+	fewLines  = lineRate{5, 10 * time.Second} // where one line says what all of them do
+	moreLines = lineRate{100, time.Second}    // where each is about something else
 )
 
-// A logLimit keeps a flood of refusals from filling the disk. Each reason has
-// lines of its own, so that a flood of one does not hide the others.
-type logLimit struct {
+// A lineLimit keeps a flood of requests, or a long failure, from filling the
+// disk. Each reason has lines of its own, so that a flood of one does not hide
+// the others.
+type lineLimit struct {
 	reasons sync.Map // *limitedReason by the reason, of which there is a fixed set
 }
 
@@ -70,10 +133,10 @@ type limitedReason struct {
 }
 
 // allow tells whether to log a line, and how many were suppressed before it.
-func (l *logLimit) allow(reason string) (suppressed int64, ok bool) {
+func (l *lineLimit) allow(reason string, r lineRate) (suppressed int64, ok bool) {
 	known, ok := l.reasons.Load(reason)
 	if !ok {
-		known, _ = l.reasons.LoadOrStore(reason, &limitedReason{Limiter: rate.NewLimiter(rate.Every(logEvery), logAtOnce)})
+		known, _ = l.reasons.LoadOrStore(reason, &limitedReason{Limiter: rate.NewLimiter(rate.Every(r.every), r.atOnce)})
 	}
 	limit := known.(*limitedReason)
 	if !limit.Allow() {

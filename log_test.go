@@ -58,6 +58,46 @@ func TestFloodOfRefusalsIsNotLogged(t *testing.T) {
 	})
 }
 
+// TestFloodOfFailuresIsNotLogged has an app and a store that are down for an
+// hour, in which ten events come each second. The configuration is loaded
+// again half way.
+func TestFloodOfFailuresIsNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var body strings.Builder
+		body.WriteString(`{"object":"page","entry":{"id":"1","changed_fields":["a"`)
+		body.WriteString(strings.Repeat(`,"a"`, 9))
+		body.WriteString("]}}")
+		var lines []observer.LoggedEntry
+		seconds := 0
+		for range 2 {
+			h := provisioned(t, mode(deliverEach))
+			logs := logging(h)
+			watch(t, h).fail = func(string) error { return errors.New("out of order") }
+			for range 1800 {
+				wantAnswer(t, h, body.String(), &app{answer: failing("a")}, 502, deliveryFailed)
+				seconds++
+				time.Sleep(time.Second)
+			}
+			lines = append(lines, logs.TakeAll()...)
+		}
+		count := func(message string) (n, told int) {
+			for _, line := range lines {
+				if line.Message == message {
+					suppressed, _ := line.ContextMap()["suppressed"].(int64)
+					n, told = n+1, told+1+int(suppressed)
+				}
+			}
+			return n, told
+		}
+		if n, told := count("not delivered"); n < seconds || n > seconds+100 || told < 10*seconds-20 || told > 10*seconds {
+			t.Errorf("got %d lines about %d failures in %d s, want one a second, and 100 more at first, about %d", n, told, seconds, 10*seconds)
+		}
+		if n, told := count("deduplication failed"); n < seconds/10 || n > seconds/10+5 || told < seconds-20 || told > seconds {
+			t.Errorf("got %d lines about %d failures of the store in %d s, want one in ten seconds, and 5 more at first", n, told, seconds)
+		}
+	})
+}
+
 func TestNotificationsAreLoggedOnce(t *testing.T) {
 	h := provisioned(t)
 	logs := logging(h)

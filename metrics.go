@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -22,19 +22,23 @@ var (
 	notificationsTotal = prometheus.NewCounterVec(prometheus.CounterOpts(metric("notifications_total",
 		"Notifications, by result: ok, or the reason why they were refused or have to come again.")), []string{"name", "result"})
 	eventsTotal = prometheus.NewCounterVec(prometheus.CounterOpts(metric("events_total",
-		"Events of authentic notifications, by object and outcome: delivered, duplicate of a delivered one, or failed.")),
-		[]string{"name", "object", "outcome"})
+		"Events of authentic notifications, by object, kind, and outcome: delivered, duplicate of a delivered one, or failed.")),
+		[]string{"name", "object", "kind", "outcome"})
 	deliveryDuration = prometheus.NewHistogramVec(histogram("delivery_duration_seconds",
 		"How long the next handler took for what it was handed.", prometheus.DefBuckets), []string{"name"})
 	notificationSize = prometheus.NewHistogramVec(histogram("notification_size_bytes",
 		"Size of the bodies of authentic notifications.", prometheus.ExponentialBuckets(256, 4, 8)), []string{"name"})
-	notificationsInFlight = prometheus.NewGaugeVec(prometheus.GaugeOpts(metric("notifications_in_flight",
-		"Authentic notifications that are not answered yet.")), []string{"name"})
 	dedupErrors = prometheus.NewCounterVec(prometheus.CounterOpts(metric("dedup_errors_total",
 		"Calls to the store of delivered events that failed, by operation.")), []string{"name", "operation"})
 	dedupWait = prometheus.NewHistogramVec(histogram("dedup_wait_seconds",
 		"How long duplicates waited for the outcome of a delivery.", prometheus.DefBuckets), []string{"name"})
 )
+
+// counters are the collectors that are counters.
+var counters = []*prometheus.CounterVec{verificationsTotal, notificationsTotal, eventsTotal, dedupErrors}
+
+// histograms are the collectors that are histograms.
+var histograms = []*prometheus.HistogramVec{deliveryDuration, notificationSize, dedupWait}
 
 func metric(name, help string) prometheus.Opts {
 	return prometheus.Opts{Namespace: "caddy", Subsystem: "meta_webhook", Name: name, Help: help}
@@ -54,40 +58,33 @@ const (
 	outcomeFailed    = "failed"
 )
 
-// knownObjects are those that Meta documents. The metrics call others other.
-var knownObjects = map[string]bool{
-	"ad_account": true, "application": true, "certificate_transparency": true, "group": true, "instagram": true,
-	"page": true, "payments": true, "permissions": true, "threads": true, "unknown": true, "user": true,
-	"whatsapp_business_account": true, "workplace_security": true,
-}
-
 // A meter counts for one handler.
 type meter struct {
-	name                     string
 	verification             *prometheus.CounterVec
 	notification             *prometheus.CounterVec
 	events                   *prometheus.CounterVec
 	errors                   *prometheus.CounterVec
 	deliveries, sizes, waits prometheus.Observer
-	inFlight                 prometheus.Gauge
 }
 
 // newMeter returns the meter of the handler of this name, and has the metrics
 // of the configuration show what it counts.
 func newMeter(ctx caddy.Context, name string) (*meter, error) {
-	registry := ctx.GetMetricsRegistry()
-	for _, collector := range []prometheus.Collector{
-		verificationsTotal, notificationsTotal, eventsTotal, deliveryDuration,
-		notificationSize, notificationsInFlight, dedupErrors, dedupWait,
-	} {
-		err := registry.Register(collector)
+	collectors := []prometheus.Collector{undelivered}
+	for _, c := range counters {
+		collectors = append(collectors, c)
+	}
+	for _, h := range histograms {
+		collectors = append(collectors, h)
+	}
+	for _, c := range collectors {
+		err := ctx.GetMetricsRegistry().Register(c)
 		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
 			return nil, err
 		}
 	}
 	label := prometheus.Labels{"name": name}
 	m := &meter{
-		name:         name,
 		verification: verificationsTotal.MustCurryWith(label),
 		notification: notificationsTotal.MustCurryWith(label),
 		events:       eventsTotal.MustCurryWith(label),
@@ -95,7 +92,6 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 		deliveries:   deliveryDuration.With(label),
 		sizes:        notificationSize.With(label),
 		waits:        dedupWait.With(label),
-		inFlight:     notificationsInFlight.With(label),
 	}
 	// what has not happened yet is shown as zero
 	m.verification.WithLabelValues(resultOK)
@@ -103,31 +99,97 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 	return m, nil
 }
 
-// answered counts a request by what it was answered with, for the access log,
-// too.
-func (m *meter) answered(r *http.Request, result string) {
-	if r.Method == http.MethodGet {
+// forgetCounts drops what was counted under a name.
+func forgetCounts(name string) {
+	label := prometheus.Labels{"name": name}
+	for _, c := range counters {
+		c.DeletePartialMatch(label)
+	}
+	for _, h := range histograms {
+		h.DeletePartialMatch(label)
+	}
+}
+
+// counts returns what was counted under a name, summed up by a label.
+func counts(of *prometheus.CounterVec, name, by string) map[string]uint64 {
+	collected := make(chan prometheus.Metric)
+	go func() {
+		of.Collect(collected)
+		close(collected)
+	}()
+	sums := make(map[string]uint64)
+	for c := range collected {
+		var m dto.Metric
+		if err := c.Write(&m); err != nil {
+			continue
+		}
+		labels := make(map[string]string)
+		for _, l := range m.GetLabel() {
+			labels[l.GetName()] = l.GetValue()
+		}
+		if labels["name"] == name {
+			sums[labels[by]] += uint64(m.GetCounter().GetValue())
+		}
+	}
+	return sums
+}
+
+// An undeliveredCollector shows what is not delivered, as the records have it.
+type undeliveredCollector struct{ inFlight, oldest *prometheus.Desc }
+
+var undelivered = undeliveredCollector{
+	inFlight: prometheus.NewDesc("caddy_meta_webhook_notifications_in_flight",
+		"Authentic notifications that are not answered yet.", []string{"name"}, nil),
+	oldest: prometheus.NewDesc("caddy_meta_webhook_oldest_undelivered_age_seconds",
+		"How long ago the oldest event first came that is in flight, or failed and was not delivered since. 0 without any.",
+		[]string{"name"}, nil),
+}
+
+// Describe implements prometheus.Collector.
+func (u undeliveredCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- u.inFlight
+	descs <- u.oldest
+}
+
+// Collect implements prometheus.Collector.
+func (u undeliveredCollector) Collect(metrics chan<- prometheus.Metric) {
+	now := time.Now()
+	records.Range(func(_, value any) bool {
+		r := value.(*record)
+		inFlight, _, oldest := r.undelivered(now)
+		age := 0.0
+		if !oldest.IsZero() {
+			age = max(0, now.Sub(oldest).Seconds())
+		}
+		metrics <- prometheus.MustNewConstMetric(u.inFlight, prometheus.GaugeValue, float64(inFlight), r.name)
+		metrics <- prometheus.MustNewConstMetric(u.oldest, prometheus.GaugeValue, age, r.name)
+		return true
+	})
+}
+
+// answered counts a request by what it was answered with.
+func (m *meter) answered(method, result string) {
+	if method == http.MethodGet {
 		m.verification.WithLabelValues(result).Inc()
 	} else {
 		m.notification.WithLabelValues(result).Inc()
 	}
-	accessLog(r, zap.String("meta_webhook.result", result))
 }
 
 // count counts events with an outcome.
 func (m *meter) count(events []event.Event, outcome string) {
 	for len(events) > 0 {
-		object, n := events[0].Object(), 1
-		for n < len(events) && events[n].Object() == object {
+		object, kind, n := events[0].Object(), events[0].Kind(), 1
+		for n < len(events) && events[n].Object() == object && events[n].Kind() == kind {
 			n++
 		}
-		if !knownObjects[object] {
-			object = "other"
-		}
-		m.events.WithLabelValues(object, outcome).Add(float64(n))
+		m.events.WithLabelValues(label(knownObjects, object), label(knownKinds, kind), outcome).Add(float64(n))
 		events = events[n:]
 	}
 }
 
 // since observes the seconds that have passed.
 func since(o prometheus.Observer, start time.Time) { o.Observe(time.Since(start).Seconds()) }
+
+// Interface guard
+var _ prometheus.Collector = undeliveredCollector{}

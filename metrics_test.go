@@ -94,9 +94,10 @@ func TestMetricsCountOverReloads(t *testing.T) {
 			"verifications_total ok": 1, "verifications_total verify_token_mismatch": 1, "verifications_total verification_malformed": 1,
 			"notifications_total ok": 3, "notifications_total method_not_allowed": 1,
 			"notifications_total signature_missing": 1, "notifications_total delivery_failed": 1,
-			"events_total page delivered": 3, "events_total page failed": 1, "events_total page duplicate": 5, "events_total other delivered": 1,
+			"events_total feed page delivered": 2, "events_total feed page failed": 1, "events_total feed page duplicate": 3,
+			"events_total mention page delivered": 1, "events_total mention page duplicate": 2, "events_total other other delivered": 1,
 			"delivery_duration_seconds": 5, "notification_size_bytes": 4, "notifications_in_flight": 0,
-			"dedup_errors_total claim": 1, "dedup_wait_seconds": 0,
+			"oldest_undelivered_age_seconds": 0, "dedup_errors_total claim": 1, "dedup_wait_seconds": 0, "dedup_events memory": 3,
 		}) {
 			if got[metric] != want {
 				t.Errorf("got %s %v, want %v", metric, got[metric], want)
@@ -141,19 +142,40 @@ func TestSendersDoNotMakeLabels(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(scraped(t, ctx, h.Name))
-	for range 10 {
+	for round := range 10 {
 		var body strings.Builder
 		io.WriteString(&body, "[")
 		for i := range 1000 {
 			if i > 0 {
 				body.WriteByte(',')
 			}
-			fmt.Fprintf(&body, `{"object":"o%d","entry":{"id":"%d","changes":[{"field":"f%d","value":1}]}}`, i, i, i)
+			n := 1000*round + i
+			fmt.Fprintf(&body, `{"object":"o%d","entry":{"id":"%d","changes":[{"field":"f%d","value":1}]}}`, n, n, n)
 		}
 		io.WriteString(&body, "]")
 		wantAnswer(t, h, body.String(), new(app), 200, "")
 	}
-	if after := len(scraped(t, ctx, h.Name)); after > before+2 {
-		t.Errorf("got %d series, before %d, want two more at most", after, before)
+	after := scraped(t, ctx, h.Name)
+	if len(after) != before+1 || after["events_total other other delivered"] != 10_000 {
+		t.Errorf("got %d series and %v, before %d, want one more, for all events", len(after), after, before)
+	}
+}
+
+// TestMetricsGoWithTheirHandler takes a handler out of the configuration.
+func TestMetricsGoWithTheirHandler(t *testing.T) {
+	ctx := newContext(t)
+	h := &Handler{Name: t.Name(), VerifyToken: []string{testToken}, AppSecret: []string{testSecret}}
+	if err := h.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, h, testBody, new(app), 200, "")
+	if got := scraped(t, ctx, h.Name); len(got) == 0 {
+		t.Fatal("got no metrics of a handler, want some")
+	}
+	if err := h.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	if got := scraped(t, ctx, h.Name); len(got) > 0 {
+		t.Errorf("got %v of a handler that is gone, want nothing", got)
 	}
 }

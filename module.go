@@ -135,9 +135,9 @@ type Handler struct {
 
 	store *sharedStore  // what was delivered
 	lease time.Duration // of claims
-	meter *meter
 
-	refusals *logLimit
+	meter  *meter
+	record *record
 
 	named    *nameKey        // what this handler has to give back in Cleanup
 	stopping context.Context // ends when the server begins to shut down
@@ -154,7 +154,8 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision sets the defaults, claims the name, resolves the secrets, loads
-// the trust pool and opens the store of what was delivered.
+// the trust pool, opens the record of the name and the store of what was
+// delivered.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	h.setDefaults()
@@ -179,10 +180,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 
+	h.record = openRecord(h.Name)
 	if h.meter, err = newMeter(ctx, h.Name); err != nil {
 		return fmt.Errorf("metrics: %v", err)
 	}
-	h.refusals = new(logLimit)
 	h.lease = defaultLease
 	if !h.Dedup.Off {
 		if h.store, err = h.Dedup.provision(ctx, h.Name); err != nil {
@@ -249,7 +250,7 @@ func (h *Handler) Validate() error {
 	return nil
 }
 
-// Cleanup gives the store and the name back.
+// Cleanup gives the store, the record and the name back.
 func (h *Handler) Cleanup() error {
 	if h.stop != nil {
 		h.stop()
@@ -257,6 +258,9 @@ func (h *Handler) Cleanup() error {
 	var err error
 	if h.store != nil {
 		err = h.store.release()
+	}
+	if h.record != nil {
+		err = errors.Join(err, h.record.close())
 	}
 	return errors.Join(err, h.releaseName())
 }
@@ -291,24 +295,30 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	if !h.secrets.signed(body, signature) {
 		return h.refuse(r, errSignature)
 	}
+	d := &delivery{start: time.Now(), original: r, next: next, body: body, signing: h.signing}
 	h.meter.sizes.Observe(float64(len(body)))
-	h.meter.inFlight.Inc()
-	defer h.meter.inFlight.Dec()
-	events, err := event.Parse(body)
-	if err != nil {
-		return h.refuse(r, refusedBody(err))
-	}
-	d := &delivery{original: r, next: next, body: body, all: events, signing: h.signing}
-	start := time.Now()
-	if len(events) > 0 {
-		err = h.deliver(w, d)
-	}
-	if err == nil {
-		h.meter.answered(r, resultOK)
-		w.WriteHeader(http.StatusOK)
-	}
-	h.logNotification(d, time.Since(start), err)
+	h.record.begin(d)
+	err = h.serveAuthentic(w, d)
+	result := resultOf(err)
+	h.record.end(d, result)
+	h.logNotification(d, result)
 	return err
+}
+
+// serveAuthentic hands the events of an authentic notification on, and answers
+// it.
+func (h *Handler) serveAuthentic(w http.ResponseWriter, d *delivery) (err error) {
+	if d.all, err = event.Parse(d.body); err != nil {
+		return h.refuse(d.original, refusedBody(err))
+	}
+	if len(d.all) > 0 {
+		if err := h.deliver(w, d); err != nil {
+			return err
+		}
+	}
+	h.answered(d.original, resultOK)
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // Interface guards

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -114,30 +113,12 @@ func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	if !ok {
 		return err
 	}
-	if suppressed, ok := h.refusals.allow(f.reason); ok {
+	if suppressed, ok := h.record.lines.allow(f.reason, fewLines); ok {
 		h.logRefusal(r, f, suppressed, shown)
 	}
-	h.meter.answered(r, f.reason)
+	h.answered(r, f.reason)
 	setReason(r, f.reason)
 	return caddyhttp.Error(f.status, f)
-}
-
-func (h *Handler) logRefusal(r *http.Request, f refusal, suppressed int64, shown []zap.Field) {
-	c := h.logger.Check(zapcore.WarnLevel, "refused")
-	if c == nil {
-		return
-	}
-	clientIP, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	fields := []zap.Field{
-		zap.String("name", h.Name),
-		zap.String("reason", f.reason),
-		zap.Int("status", f.status),
-		zap.String("client_ip", clientIP),
-	}
-	if suppressed > 0 {
-		fields = append(fields, zap.Int64("suppressed", suppressed))
-	}
-	c.Write(append(fields, shown...)...)
 }
 
 // refuseForNow refuses a notification that is welcome later: when the claims

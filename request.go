@@ -23,6 +23,7 @@ import (
 
 // A delivery is a notification on its way to the next handler.
 type delivery struct {
+	start    time.Time
 	ctx      context.Context // of the requests that are made for it
 	original *http.Request   // Meta's
 	next     caddyhttp.Handler

@@ -23,7 +23,7 @@ func (h *Handler) serveVerification(w http.ResponseWriter, r *http.Request) erro
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	h.meter.answered(r, resultOK)
+	h.answered(r, resultOK)
 	_, err = io.WriteString(w, challenge) //nolint:gosec // plain text that is not sniffed
 	return err
 }

@@ -45,8 +45,8 @@ func TestMetricsAreScrapedBeforeAndAfterAReload(t *testing.T) {
 		`verifications_total{,result="ok"}`:                    "1",
 		`verifications_total{,result="verify_token_mismatch"}`: "1",
 		`notifications_total{,result="ok"}`:                    "2",
-		`events_total{,object="page",outcome="delivered"}`:     "3",
-		`events_total{,object="page",outcome="duplicate"}`:     "2",
+		`events_total{kind="feed",,object="page",outcome="delivered"}`:     "3",
+		`events_total{kind="feed",,object="page",outcome="duplicate"}`:     "2",
 		`delivery_duration_seconds_count{}`:                    "3",
 		`notification_size_bytes_count{}`:                      "2",
 		`notifications_in_flight{}`:                            "0",
@@ -56,8 +56,8 @@ func TestMetricsAreScrapedBeforeAndAfterAReload(t *testing.T) {
 	check("after the reload", want)
 	g.post(page([]string{"c", "d"}))
 	want[`notifications_total{,result="ok"}`] = "3"
-	want[`events_total{,object="page",outcome="delivered"}`] = "4"
-	want[`events_total{,object="page",outcome="duplicate"}`] = "3"
+	want[`events_total{kind="feed",,object="page",outcome="delivered"}`] = "4"
+	want[`events_total{kind="feed",,object="page",outcome="duplicate"}`] = "3"
 	want[`delivery_duration_seconds_count{}`] = "4"
 	want[`notification_size_bytes_count{}`] = "3"
 	check("after more traffic", want)

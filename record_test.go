@@ -1,0 +1,78 @@
+package metawebhook
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// TestOldestUndeliveredEvent has events that are in flight, that fail, that
+// Meta sends again, and that it gives up.
+func TestOldestUndeliveredEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := newContext(t)
+		h := &Handler{Name: t.Name(), VerifyToken: []string{testToken}, AppSecret: []string{testSecret}}
+		if err := provision(t, ctx, h); err != nil {
+			t.Fatal(err)
+		}
+		want := func(when string, age time.Duration, owed int) {
+			t.Helper()
+			got := scraped(t, ctx, h.Name)["oldest_undelivered_age_seconds"]
+			if _, n, _ := h.record.undelivered(time.Now()); got != age.Seconds() || n != owed {
+				t.Errorf("%s: got %v seconds and %d events, want %v and %d", when, got, n, age.Seconds(), owed)
+			}
+		}
+		slow := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
+			time.Sleep(5 * time.Second)
+			want("in flight", 5*time.Second, 0)
+			return nil
+		}}
+		const other = `{"object":"page","entry":{"id":"3","changed_fields":["about"]}}`
+		want("at first", 0, 0)
+		wantAnswer(t, h, other, slow, 200, "")
+		want("delivered", 0, 0)
+
+		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+		time.Sleep(time.Hour)
+		wantAnswer(t, h, strings.Replace(other, "3", "4", 1), new(app), 200, "")
+		want("an hour after a failure", time.Hour, 1)
+		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+		time.Sleep(time.Hour)
+		want("after another", 2*time.Hour, 1)
+		wantAnswer(t, h, testBody, new(app), 200, "")
+		want("delivered at last", 0, 0)
+
+		wantAnswer(t, h, strings.Replace(testBody, "page", "user", 1), &app{answer: failing(`"n"`)}, 502, deliveryFailed)
+		wantAnswer(t, h, strings.Replace(testBody, "page", whatsApp, 1), &app{answer: failing(`"n"`)}, 502, deliveryFailed)
+		time.Sleep(36 * time.Hour)
+		want("before Meta gives up", 36*time.Hour, 6)
+		time.Sleep(time.Second)
+		want("given up, but for WhatsApp", 36*time.Hour+time.Second, 3)
+		time.Sleep(6 * 24 * time.Hour)
+		want("all given up", 0, 0)
+	})
+}
+
+func TestOwedEventsAreBounded(t *testing.T) {
+	r := openRecord(t.Name())
+	defer r.close()
+	d := &delivery{start: time.Now()}
+	events, err := event.Parse([]byte(`{"object":"page","entry":{"id":"1","changed_fields":["a"` + strings.Repeat(`,"a"`, mostOwed+9) + `]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r.owe(d, events)
+		if got := len(r.owed); got != mostOwed {
+			t.Errorf("got %d events that are owed, want %d", got, mostOwed)
+		}
+	}
+	r.settle(events)
+	if len(r.owed) != 0 || r.owing.Load() {
+		t.Errorf("got %d events that are owed, want none", len(r.owed))
+	}
+}
