@@ -54,6 +54,7 @@ type gateway struct {
 	client *http.Client
 	loads  int
 
+	admin     string // address of the admin API, or off
 	global    string // global options
 	servers   string // options of the servers
 	logFormat string // of the default log
@@ -63,7 +64,7 @@ type gateway struct {
 // newGateway returns a gateway that does not run yet.
 func newGateway(t *testing.T, via transport) *gateway {
 	t.Helper()
-	g := &gateway{t: t, via: via, port: freePort(t), dir: t.TempDir(), logLevel: "DEBUG"}
+	g := &gateway{t: t, via: via, port: freePort(t), dir: t.TempDir(), admin: "off", logLevel: "DEBUG"}
 	t.Setenv("XDG_DATA_HOME", filepath.Join(g.dir, "data"))
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(g.dir, "config"))
 
@@ -173,7 +174,7 @@ func (g *gateway) caddyfile(site string) string {
 
 func (g *gateway) globalOptions() string {
 	return fmt.Sprintf(`{
-	admin off
+	admin %s
 	auto_https off
 	persist_config off
 	skip_install_trust
@@ -195,7 +196,7 @@ func (g *gateway) globalOptions() string {
 	}
 	%s
 }
-`, filepath.Join(g.dir, "storage"), g.logFile(), g.logLevel, g.logFormat, g.servers, g.global)
+`, g.admin, filepath.Join(g.dir, "storage"), g.logFile(), g.logLevel, g.logFormat, g.servers, g.global)
 }
 
 func (g *gateway) logFile() string { return filepath.Join(g.dir, "caddy.log") }

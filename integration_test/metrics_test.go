@@ -42,14 +42,14 @@ func TestMetricsAreScrapedBeforeAndAfterAReload(t *testing.T) {
 	g.post(page([]string{"a", "b"}))
 	g.post(page([]string{"a", "b", "c"}))
 	want := map[string]string{
-		`verifications_total{,result="ok"}`:                    "1",
-		`verifications_total{,result="verify_token_mismatch"}`: "1",
-		`notifications_total{,result="ok"}`:                    "2",
-		`events_total{kind="feed",,object="page",outcome="delivered"}`:     "3",
-		`events_total{kind="feed",,object="page",outcome="duplicate"}`:     "2",
-		`delivery_duration_seconds_count{}`:                    "3",
-		`notification_size_bytes_count{}`:                      "2",
-		`notifications_in_flight{}`:                            "0",
+		`verifications_total{,result="ok"}`:                            "1",
+		`verifications_total{,result="verify_token_mismatch"}`:         "1",
+		`notifications_total{,result="ok"}`:                            "2",
+		`events_total{kind="feed",,object="page",outcome="delivered"}`: "3",
+		`events_total{kind="feed",,object="page",outcome="duplicate"}`: "2",
+		`delivery_duration_seconds_count{}`:                            "3",
+		`notification_size_bytes_count{}`:                              "2",
+		`notifications_in_flight{}`:                                    "0",
 	}
 	check("before the reload", want)
 	g.reload(site("parallel 2"))
