@@ -51,6 +51,7 @@ func setUpCommand(cmd *cobra.Command) {
 		newEventsCommand(),
 		newSendCommand(),
 		newSignCommand(),
+		newStatusCommand(),
 		newSubscriptionsCommand(),
 		newVerifyCommand(),
 	)
