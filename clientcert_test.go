@@ -88,7 +88,7 @@ func subject(attributes ...pkix.AttributeTypeAndValue) func(*x509.Certificate) {
 	}
 }
 
-func attribute(id int, value string) pkix.AttributeTypeAndValue {
+func nameAttribute(id int, value string) pkix.AttributeTypeAndValue {
 	return pkix.AttributeTypeAndValue{Type: asn1.ObjectIdentifier{2, 5, 4, id}, Value: value}
 }
 
@@ -190,21 +190,21 @@ func TestCertificateHasToNameMeta(t *testing.T) {
 		subject []pkix.AttributeTypeAndValue
 		want    error
 	}{
-		{"right", []pkix.AttributeTypeAndValue{attribute(cn, defaultCertName)}, nil},
-		{"right, among others", []pkix.AttributeTypeAndValue{attribute(6, "US"), attribute(o, "Meta"), attribute(cn, defaultCertName)}, nil},
-		{"suffix", []pkix.AttributeTypeAndValue{attribute(cn, defaultCertName+".evil.example")}, errCertName},
-		{"prefix", []pkix.AttributeTypeAndValue{attribute(cn, "evil."+defaultCertName)}, errCertName},
-		{"another case", []pkix.AttributeTypeAndValue{attribute(cn, strings.ToUpper(defaultCertName))}, errCertName},
-		{"NUL", []pkix.AttributeTypeAndValue{attribute(cn, defaultCertName+"\x00.evil.example")}, errCertName},
-		{"trailing dot", []pkix.AttributeTypeAndValue{attribute(cn, defaultCertName+".")}, errCertName},
-		{"empty", []pkix.AttributeTypeAndValue{attribute(cn, "")}, errCertName},
-		{"none", []pkix.AttributeTypeAndValue{attribute(o, "Meta")}, errCertName},
+		{"right", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName)}, nil},
+		{"right, among others", []pkix.AttributeTypeAndValue{nameAttribute(6, "US"), nameAttribute(o, "Meta"), nameAttribute(cn, defaultCertName)}, nil},
+		{"suffix", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName+".evil.example")}, errCertName},
+		{"prefix", []pkix.AttributeTypeAndValue{nameAttribute(cn, "evil."+defaultCertName)}, errCertName},
+		{"another case", []pkix.AttributeTypeAndValue{nameAttribute(cn, strings.ToUpper(defaultCertName))}, errCertName},
+		{"NUL", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName+"\x00.evil.example")}, errCertName},
+		{"trailing dot", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName+".")}, errCertName},
+		{"empty", []pkix.AttributeTypeAndValue{nameAttribute(cn, "")}, errCertName},
+		{"none", []pkix.AttributeTypeAndValue{nameAttribute(o, "Meta")}, errCertName},
 		{"no subject", nil, errCertName},
-		{"two", []pkix.AttributeTypeAndValue{attribute(cn, "evil.example"), attribute(cn, defaultCertName)}, errCertName},
-		{"twice the right one", []pkix.AttributeTypeAndValue{attribute(cn, defaultCertName), attribute(cn, defaultCertName)}, errCertName},
-		{"as the organization", []pkix.AttributeTypeAndValue{attribute(o, defaultCertName)}, errCertName},
-		{"as the unit", []pkix.AttributeTypeAndValue{attribute(ou, "CN="+defaultCertName)}, errCertName},
-		{"inside a value", []pkix.AttributeTypeAndValue{attribute(o, "x,CN="+defaultCertName), attribute(cn, "evil.example")}, errCertName},
+		{"two", []pkix.AttributeTypeAndValue{nameAttribute(cn, "evil.example"), nameAttribute(cn, defaultCertName)}, errCertName},
+		{"twice the right one", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName), nameAttribute(cn, defaultCertName)}, errCertName},
+		{"as the organization", []pkix.AttributeTypeAndValue{nameAttribute(o, defaultCertName)}, errCertName},
+		{"as the unit", []pkix.AttributeTypeAndValue{nameAttribute(ou, "CN="+defaultCertName)}, errCertName},
+		{"inside a value", []pkix.AttributeTypeAndValue{nameAttribute(o, "x,CN="+defaultCertName), nameAttribute(cn, "evil.example")}, errCertName},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			leaf := (*issuer)(nil).issue(t, "", subject(tc.subject...), func(c *x509.Certificate) { c.DNSNames = []string{defaultCertName} }).cert

@@ -265,7 +265,9 @@ func (h *Handler) contentType(cloudEvents string) string {
 // returns nil if the message was delivered.
 func (h *Handler) send(d *delivery, m message) *failure {
 	start := time.Now()
-	f := d.send(m)
+	ctx, span := m.startSpan(d.ctx)
+	f := d.send(ctx, m)
+	endSpan(span, f)
 	since(h.meter.deliveries, start)
 	if f != nil {
 		if suppressed, ok := h.record.lines.allow(deliveryFailed, moreLines); ok {

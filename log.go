@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/time/rate"
@@ -20,6 +21,9 @@ import (
 func (h *Handler) answered(r *http.Request, result string) {
 	h.meter.answered(r.Method, result)
 	accessLog(r, zap.String("meta_webhook.result", result))
+	describe(r.Context(), func() []attribute.KeyValue {
+		return []attribute.KeyValue{attribute.String("meta_webhook.name", h.Name), attribute.String("meta_webhook.result", result)}
+	})
 }
 
 // resultOf returns the result of a notification that was answered with err.
@@ -40,6 +44,13 @@ func (h *Handler) logNotification(d *delivery, result string) {
 		zap.Int("meta_webhook.duplicates", d.duplicates),
 		zap.Int("meta_webhook.failed", d.failed),
 	)
+	describe(d.original.Context(), func() []attribute.KeyValue {
+		return []attribute.KeyValue{
+			attribute.Int("meta_webhook.events", len(d.all)),
+			attribute.Int("meta_webhook.duplicates", d.duplicates),
+			attribute.Int("meta_webhook.failed", d.failed),
+		}
+	})
 	if c := h.logger.Check(zapcore.DebugLevel, "notification"); c != nil {
 		c.Write(
 			zap.String("name", h.Name),

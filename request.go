@@ -60,8 +60,8 @@ var (
 
 // send makes a request of the message and has the next handler serve it. It
 // returns nil if that has answered 2xx.
-func (d *delivery) send(m message) (f *failure) {
-	if d.ctx.Err() != nil {
+func (d *delivery) send(ctx context.Context, m message) (f *failure) {
+	if ctx.Err() != nil {
 		return &failure{status: http.StatusServiceUnavailable, err: errShutdown}
 	}
 	a := &answer{header: make(http.Header)}
@@ -76,7 +76,7 @@ func (d *delivery) send(m message) (f *failure) {
 			f = &failure{status: http.StatusBadGateway, answered: a.status, err: fmt.Errorf("panic: %v", p), stack: debug.Stack()}
 		}
 	}()
-	r := d.request(m, a)
+	r := d.request(ctx, m, a)
 	if err := d.next.ServeHTTP(a, r); err != nil {
 		return &failure{status: statusOf(err), answered: a.status, err: err}
 	}
@@ -106,10 +106,10 @@ func statusOf(err error) int {
 // request makes the request of a message. Nothing in it is from outside but
 // what the signature covers, where the request came from, and what Caddy
 // itself lets pass: the HMAC is over the body alone.
-func (d *delivery) request(m message, a *answer) *http.Request {
+func (d *delivery) request(ctx context.Context, m message, a *answer) *http.Request {
 	o := d.original
 	u := *o.URL
-	body := &replayBody{ctx: d.ctx}
+	body := &replayBody{ctx: ctx}
 	body.reader.Reset(m.body)
 	r := (&http.Request{
 		Method:        http.MethodPost,
@@ -117,7 +117,7 @@ func (d *delivery) request(m message, a *answer) *http.Request {
 		Proto:         o.Proto,
 		ProtoMajor:    o.ProtoMajor,
 		ProtoMinor:    o.ProtoMinor,
-		Header:        d.header(m),
+		Header:        d.header(ctx, m),
 		Body:          body,
 		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.body)), nil },
 		ContentLength: int64(len(m.body)),
@@ -125,7 +125,7 @@ func (d *delivery) request(m message, a *answer) *http.Request {
 		RemoteAddr:    o.RemoteAddr,
 		RequestURI:    o.RequestURI,
 		TLS:           o.TLS,
-	}).WithContext(httptrace.WithClientTrace(d.ctx, body.trace()))
+	}).WithContext(httptrace.WithClientTrace(ctx, body.trace()))
 
 	server, _ := o.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	repl := caddy.NewReplacer()
@@ -169,7 +169,7 @@ func (d *delivery) inherit(r *http.Request, repl *caddy.Replacer, m *message) {
 }
 
 // header makes the header of a message's request.
-func (d *delivery) header(m message) http.Header {
+func (d *delivery) header(ctx context.Context, m message) http.Header {
 	id := m.id.String()
 	h := http.Header{
 		"Content-Type":    {m.contentType},
@@ -192,6 +192,7 @@ func (d *delivery) header(m message) http.Header {
 	if trusted, _ := caddyhttp.GetVar(d.original.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		pass("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
 	}
+	propagate(ctx, h)
 	return h
 }
 
