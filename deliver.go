@@ -261,8 +261,8 @@ func (h *Handler) contentType(cloudEvents string) string {
 	return typeJSON
 }
 
-// send hands one message to the next handler, and logs its failure. It
-// returns nil if the message was delivered.
+// send hands one message to the next handler, and tells the log and those who
+// listen of a failure. It returns nil if the message was delivered.
 func (h *Handler) send(d *delivery, m message) *failure {
 	start := time.Now()
 	ctx, span := m.startSpan(d.ctx)
@@ -272,6 +272,7 @@ func (h *Handler) send(d *delivery, m message) *failure {
 	if f != nil {
 		if suppressed, ok := h.record.lines.allow(deliveryFailed, moreLines); ok {
 			h.logFailure(m, f, suppressed)
+			h.emitFailed(m, f, suppressed)
 		}
 	}
 	return f

@@ -138,6 +138,7 @@ type Handler struct {
 
 	meter  *meter
 	record *record
+	events emitter
 
 	named    *nameKey        // what this handler has to give back in Cleanup
 	stopping context.Context // ends when the server begins to shut down
@@ -180,6 +181,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 
+	if h.events, err = newEmitter(ctx); err != nil {
+		return fmt.Errorf("events: %v", err)
+	}
 	h.record = openRecord(h.Name)
 	if h.meter, err = newMeter(ctx, h.Name); err != nil {
 		return fmt.Errorf("metrics: %v", err)

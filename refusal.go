@@ -106,8 +106,8 @@ func leaveUnread(w http.ResponseWriter, r *http.Request) {
 	_, _ = tooLarge.Read(make([]byte, 1))
 }
 
-// refuse returns the error that answers a request with a refusal, and logs it
-// with what the request has shown of itself.
+// refuse returns the error that answers a request with a refusal, and tells the
+// log of it, with what the request has shown of itself, and those who listen.
 func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	f, ok := errors.AsType[refusal](err)
 	if !ok {
@@ -115,6 +115,7 @@ func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	}
 	if suppressed, ok := h.record.lines.allow(f.reason, fewLines); ok {
 		h.logRefusal(r, f, suppressed, shown)
+		h.emitRefused(r, f, suppressed)
 	}
 	h.answered(r, f.reason)
 	setReason(r, f.reason)
