@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -34,6 +35,41 @@ func wantNotLogged(t *testing.T, logs string, values map[string]string) {
 					break
 				}
 			}
+		}
+	}
+}
+
+// TestFloodOfRefusalsDoesNotFillTheLog has ten thousand requests refused, of
+// two kinds.
+func TestFloodOfRefusalsDoesNotFillTheLog(t *testing.T) {
+	g := newGateway(t, plainHTTP1)
+	g.logLevel = "INFO"
+	g.mustLoad(lines(hook("name "+t.Name()), "respond 200"))
+	before := strings.Count(g.logs(), "\n")
+	var running sync.WaitGroup
+	for worker := range 10 {
+		running.Go(func() {
+			for i := range 1000 {
+				r, want := g.request(http.MethodGet, callback+"?"+verification("wrong", "1"), nil), 403
+				if (worker+i)%2 == 0 {
+					r, want = g.notification(page([]string{"a"})), 401
+					r.Header.Set(signatureHeader, sign("wrong", nil))
+				}
+				if got, err := g.try(r); err != nil || got.status != want {
+					t.Errorf("%s: got answer %d, %v, want %d", r.Method, got.status, err, want)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	logs := g.logs()
+	if n := strings.Count(logs, "\n") - before; n < 2 || n >= 50 {
+		t.Errorf("got %d lines about 10000 refusals, want fewer than 50, but not none", n)
+	}
+	for _, reason := range []string{"verify_token_mismatch", "signature_mismatch"} {
+		if !strings.Contains(logs, reason) {
+			t.Errorf("got no line about %s, want some", reason)
 		}
 	}
 }
