@@ -35,7 +35,7 @@ forged ones. With --json, results are told one by one.
 		Example: `  caddy meta-webhook status
   caddy meta-webhook status --config /etc/caddy/Caddyfile --json`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: run(func(cmd *cobra.Command) error {
 			answer, err := c.get()
 			if err != nil {
 				return err
@@ -46,7 +46,7 @@ forged ones. With --json, results are told one by one.
 				return err
 			}
 			return printStatus(cmd.OutOrStdout(), answer, time.Now())
-		},
+		}),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&asJSON, "json", false, "Print JSON, with the results one by one")
@@ -67,7 +67,7 @@ func (c *statusCall) get() (io.ReadCloser, error) {
 	}
 	answer, err := caddycmd.AdminAPIRequest(address, http.MethodGet, statusPath, nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("asking the admin API at %s: %v", address, err)
+		return nil, unsuccessful{fmt.Errorf("asking the admin API at %s: %v", address, err)}
 	}
 	return answer.Body, nil
 }
@@ -76,7 +76,7 @@ func (c *statusCall) get() (io.ReadCloser, error) {
 func printStatus(w io.Writer, from io.Reader, now time.Time) error {
 	var all []status
 	if err := json.NewDecoder(from).Decode(&all); err != nil {
-		return fmt.Errorf("reading the status: %v", err)
+		return unsuccessful{fmt.Errorf("reading the status: %v", err)}
 	}
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "No meta_webhook handler is running.")
