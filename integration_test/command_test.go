@@ -12,23 +12,11 @@ import (
 	"strings"
 	"testing"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyproc"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
 )
-
-// commandVariable makes Caddy of the test's own program.
-const commandVariable = "META_WEBHOOK_TEST_COMMAND"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(commandVariable) != "" {
-		caddycmd.Main()
-		return
-	}
-	os.Exit(m.Run())
-}
 
 // A run is what has come of a command.
 type run struct {
@@ -40,9 +28,9 @@ type run struct {
 // the secret of the gateways in its environment.
 func command(t *testing.T, stdin string, args ...string) run {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), must(os.Executable()), append([]string{"meta-webhook"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), caddyproc.Build(t), append([]string{"meta-webhook"}, args...)...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "META_") }),
-		commandVariable+"=1", "META_VERIFY_TOKEN="+token, "META_APP_SECRET="+appSecret, "META_APP_ID=188559381496048")
+		"META_VERIFY_TOKEN="+token, "META_APP_SECRET="+appSecret, "META_APP_ID=188559381496048")
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
