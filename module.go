@@ -118,7 +118,8 @@ type Handler struct {
 	Sign []string `json:"sign,omitempty"`
 
 	// How many bytes the body of a notification may have. A larger one is
-	// answered 413. Default: 4000000 (WhatsApp sends up to 3 MB).
+	// answered 413. Default: 4000000 (WhatsApp sends up to 3 MB); at most
+	// 67108864.
 	MaxSize int64 `json:"max_size,omitempty"`
 
 	// How long the whole body of a notification may take to arrive. A slower
@@ -240,6 +241,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("parallel: must be at least 1")
 	case h.MaxSize < 0:
 		return fmt.Errorf("max_size: must be at least 1")
+	case h.MaxSize > event.MaxSize:
+		return fmt.Errorf("max_size: must be at most %d", event.MaxSize)
 	case h.BodyTimeout < 0:
 		return fmt.Errorf("body_timeout: must be longer than 0s")
 	}

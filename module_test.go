@@ -19,6 +19,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
 const (
@@ -285,6 +287,7 @@ func TestConfigurationErrors(t *testing.T) {
 		{"parallel with batch", func(h *Handler) { h.Deliver, h.Parallel = deliverBatch, 2 }, "parallel: with deliver batch, there is one request for each notification"},
 		{"negative parallel", func(h *Handler) { h.Parallel = -1 }, "parallel: must be at least 1"},
 		{"negative max_size", func(h *Handler) { h.MaxSize = -1 }, "max_size: must be at least 1"},
+		{"max_size beyond what is parsed", func(h *Handler) { h.MaxSize = event.MaxSize + 1 }, "max_size: must be at most 67108864"},
 		{"negative body_timeout", func(h *Handler) { h.BodyTimeout = -1 }, "body_timeout: must be longer than 0s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

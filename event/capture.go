@@ -8,26 +8,25 @@ import (
 
 // captures holds those members of one item, value or element that the tables
 // ask for.
-type captures [memberCount]literal
+type captures [memberCount]span
 
 // first returns the first of the members that says something.
-func (c *captures) first(members []member) literal {
-	for _, m := range members {
-		if len(c[m].text()) > 0 {
-			return c[m]
+func (s *scanner) first(of []member, found *captures) span {
+	for _, m := range of {
+		if s.literal(found[m]).saysSomething() {
+			return found[m]
 		}
 	}
-	return nil
+	return span{}
 }
 
 // A node is a place in a JSON value, as deep as the tables look into it.
 type node struct {
 	name     string
-	literal  literal // the name, quoted
-	member   member  // how the captures call what stands there
-	kind     int     // the kind of an item that holds it: index in messagingKinds, or -1
-	array    bool    // it is one of the whatsAppArrays
-	children []node
+	member   member   // how the captures call what stands there
+	kind     kind     // of an item that holds it, or of the elements in it; 0 if it tells none
+	leaf     bool     // the tables do not look into it
+	children [][]node // by the length of their names
 }
 
 var (
@@ -37,12 +36,12 @@ var (
 )
 
 func newTree(members map[string]member, arrays []string) *node {
-	root := &node{kind: -1}
+	root := new(node)
 	for _, path := range slices.Sorted(maps.Keys(members)) {
 		root.add(path).member = members[path]
 	}
-	for _, name := range arrays {
-		root.add(name).array = true
+	for i, name := range arrays {
+		root.add(name).kind = firstArrayKind + kind(i)
 	}
 	return root
 }
@@ -50,7 +49,7 @@ func newTree(members map[string]member, arrays []string) *node {
 func newItemTree() *node {
 	root := newTree(itemMembers, nil)
 	for i, k := range messagingKinds {
-		root.add(k.member).kind = i
+		root.add(k.member).kind = firstItemKind + kind(i)
 	}
 	return root
 }
@@ -58,10 +57,15 @@ func newItemTree() *node {
 // add returns the node at the path below n, which it makes if need be.
 func (n *node) add(path string) *node {
 	name, rest, deeper := strings.Cut(path, ".")
+	n.leaf = false
 	child := n.child([]byte(name))
 	if child == nil {
-		n.children = append(n.children, node{name: name, literal: quoted(name), kind: -1})
-		child = &n.children[len(n.children)-1]
+		for len(n.children) <= len(name) {
+			n.children = append(n.children, nil)
+		}
+		sameLength := &n.children[len(name)]
+		*sameLength = append(*sameLength, node{name: name, leaf: true})
+		child = &(*sameLength)[len(*sameLength)-1]
 	}
 	if deeper {
 		return child.add(rest)
@@ -72,10 +76,50 @@ func (n *node) add(path string) *node {
 // child returns the node of the member of that name, or nil if the tables do
 // not speak of it.
 func (n *node) child(name []byte) *node {
-	for i := range n.children {
-		if n.children[i].name == string(name) {
-			return &n.children[i]
+	if len(name) >= len(n.children) {
+		return nil
+	}
+	sameLength := n.children[len(name)]
+	for i := range sameLength {
+		if sameLength[i].name == string(name) {
+			return &sameLength[i]
 		}
 	}
 	return nil
+}
+
+// capture reads the value that comes next, and keeps what the tables ask for
+// below n.
+func (s *scanner) capture(n *node, into *captures) span {
+	if s.peek() != '{' {
+		return s.value()
+	}
+	from := s.pos
+	for s.enter(); s.next(); {
+		child := n.child(s.name())
+		switch {
+		case child == nil:
+			s.skip()
+			continue
+		case child.kind >= firstArrayKind:
+			s.array(child.kind)
+			continue
+		case child.kind > 0 && (s.itemKind == 0 || child.kind < s.itemKind):
+			s.itemKind = child.kind
+		}
+		if child.leaf {
+			into[child.member] = s.value()
+		} else {
+			into[child.member] = s.capture(child, into)
+		}
+	}
+	return spanOf(from, s.pos)
+}
+
+// kindOf returns the kind that the member of that name tells, or 0.
+func (n *node) kindOf(name literal) kind {
+	if child := n.child(name.text()); child != nil {
+		return child.kind
+	}
+	return 0
 }

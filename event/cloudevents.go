@@ -24,19 +24,19 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `","type":"`...)
 	dst = e.appendType(dst)
 	dst = append(dst, '"')
-	dst = appendAttribute(dst, "subject", e.subject)
-	if !e.time.IsZero() {
+	dst = appendAttribute(dst, "subject", e.doc.literal(e.subject))
+	if at := e.Time(); !at.IsZero() {
 		dst = append(dst, `,"time":"`...)
-		dst = e.time.AppendFormat(dst, time.RFC3339Nano)
+		dst = at.AppendFormat(dst, time.RFC3339Nano)
 		dst = append(dst, '"')
 	}
 	if e.HasData() {
 		dst = append(dst, `,"datacontenttype":"application/json"`...)
 	}
-	dst = appendAttribute(dst, "metaobject", e.entry.object)
-	dst = appendAttribute(dst, "metaentry", e.entry.id)
-	dst = appendAttribute(dst, "metauid", e.entry.uid)
-	dst = appendAttribute(dst, "metafield", e.field)
+	dst = appendAttribute(dst, "metaobject", e.doc.literal(e.at().object))
+	dst = appendAttribute(dst, "metaentry", e.doc.literal(e.at().id))
+	dst = appendAttribute(dst, "metauid", e.doc.literal(e.at().uid))
+	dst = appendAttribute(dst, "metafield", e.fieldLiteral())
 	if e.HasData() {
 		dst = append(dst, `,"data":`...)
 		dst = e.AppendData(dst)
@@ -73,36 +73,32 @@ func appendAttribute(dst []byte, name string, value literal) []byte {
 
 func (e *Event) appendSource(dst []byte) []byte {
 	dst = append(dst, "https://graph.facebook.com/"...)
-	origin := e.entry.origin().text()
+	origin := e.doc.origin(e.at()).text()
 	if len(origin) == 0 {
-		origin = []byte(e.Object())
+		origin = e.objectText()
 	}
-	for _, c := range origin {
-		if !isPlain(c) {
-			return append(dst, url.PathEscape(string(origin))...)
-		}
+	if !isPlain(origin) {
+		return append(dst, url.PathEscape(string(origin))...)
 	}
 	return append(dst, origin...)
 }
 
 func (e *Event) appendType(dst []byte) []byte {
 	dst = append(dst, "com.facebook."...)
-	if e.entry.object == nil {
-		dst = append(dst, objectUnknown...)
-	} else {
-		dst = appendTypePart(dst, e.entry.object.text())
-	}
-	dst = append(dst, '.')
-	return appendTypePart(dst, e.kind.text())
+	dst = append(appendTypePart(dst, e.objectText()), '.')
+	return appendTypePart(dst, e.doc.kindLiteral(&e.update).text())
 }
 
 // appendTypePart appends text in lower case, with an underscore for every
 // character that is not plain.
 func appendTypePart(dst, text []byte) []byte {
+	if isPlain(text) {
+		return append(dst, text...)
+	}
 	for i := 0; i < len(text); {
 		c := text[i]
 		switch {
-		case isPlain(c):
+		case plain[c]:
 			dst = append(dst, c)
 		case 'A' <= c && c <= 'Z':
 			dst = append(dst, c+'a'-'A')
@@ -119,8 +115,21 @@ func appendTypePart(dst, text []byte) []byte {
 	return dst
 }
 
-// isPlain reports whether c is one of a-z, 0-9, _ and -, which mean
-// themselves in a path and in an event's type.
-func isPlain(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' || c == '-'
+// isPlain reports whether the text holds plain characters only.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if !plain[c] {
+			return false
+		}
+	}
+	return true
 }
+
+// plain holds the characters that mean themselves in a path and in an event's
+// type: a-z, 0-9, _ and -.
+var plain = func() (plain [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789_-") {
+		plain[c] = true
+	}
+	return plain
+}()

@@ -19,67 +19,86 @@ import (
 // An Event is one update. Events come from [Parse] only, share the bytes of
 // the notification, and must not outlive them.
 type Event struct {
-	id      ID
-	entry   *entry
-	kind    literal
-	field   literal
-	subject literal
-	time    time.Time
-	data    data
+	doc *document
+	id  ID
+	update
 }
 
-// An entry is where updates come from. Its object is the notification's, nil
-// where that names none.
-type entry struct {
-	object, id, uid, time literal
+// An update is what an event says of itself, in few bytes and without
+// pointers: a notification may hold more of them than it has any use for.
+type update struct {
+	entry   uint32 // index in document.entries
+	kind    kind
+	field   span // empty for an item of a conversation: its kind stands for it
+	subject span
+	time    span    // the update's own
+	data    [3]span // one JSON value in up to three parts
 }
 
-// origin is the entry's id, or its uid where the id says nothing.
-func (e *entry) origin() literal {
-	if len(e.id.text()) == 0 && len(e.uid.text()) > 0 {
-		return e.uid
+// whole reports whether the data, if any, is in one part: it is not what
+// WhatsApp's value says of an element.
+func (u *update) whole() bool { return u.data[1].empty() }
+
+// at returns the entry that the event comes from.
+func (e *Event) at() *entry { return &e.doc.entries[e.entry] }
+
+// fieldLiteral returns the field as a JSON value, or nil.
+func (e *Event) fieldLiteral() literal {
+	if e.field.empty() && e.kind != kindUnrecognized {
+		return kindLiterals[e.kind]
 	}
-	return e.id
+	return e.doc.literal(e.field)
 }
 
-// data is a JSON value in up to three parts. Elements of one list share the
-// first and the last.
-type data [3]literal
+// kindLiteral returns the kind as a JSON string.
+func (d *document) kindLiteral(u *update) literal {
+	if u.kind == kindOfField {
+		return d.literal(u.field)
+	}
+	return kindLiterals[u.kind]
+}
 
 // ID returns the event's identity.
 func (e *Event) ID() ID { return e.id }
 
 // Object returns what the notification is about, such as page or
 // whatsapp_business_account, and unknown where it does not say.
-func (e *Event) Object() string {
-	if e.entry.object == nil {
-		return objectUnknown
+func (e *Event) Object() string { return string(e.objectText()) }
+
+func (e *Event) objectText() []byte {
+	if object := e.doc.literal(e.at().object); object != nil {
+		return object.text()
 	}
-	return string(e.entry.object.text())
+	return unknownLiteral.text()
 }
 
 // Entry returns the id of the entry: of the page, the account or the user. It
 // is empty where Meta sent none.
-func (e *Event) Entry() string { return string(e.entry.id.text()) }
+func (e *Event) Entry() string { return string(e.doc.literal(e.at().id).text()) }
 
 // UID returns the uid of the entry. It is empty where Meta sent none.
-func (e *Event) UID() string { return string(e.entry.uid.text()) }
+func (e *Event) UID() string { return string(e.doc.literal(e.at().uid).text()) }
 
 // Field returns the field that the app is subscribed to. It is empty where
 // Meta sent none.
-func (e *Event) Field() string { return string(e.field.text()) }
+func (e *Event) Field() string { return string(e.fieldLiteral().text()) }
 
 // Kind returns what happened, in the words of Meta's subscription fields
 // where there is one, such as messages, messaging_postbacks or statuses.
-func (e *Event) Kind() string { return string(e.kind.text()) }
+func (e *Event) Kind() string { return string(e.doc.kindLiteral(&e.update).text()) }
 
 // Subject returns the update's own id, such as a message's. It is empty where
 // Meta gives it none.
-func (e *Event) Subject() string { return string(e.subject.text()) }
+func (e *Event) Subject() string { return string(e.doc.literal(e.subject).text()) }
 
-// Time returns when it happened, in UTC. It is the zero time where Meta does
-// not say.
-func (e *Event) Time() time.Time { return e.time }
+// Time returns when it happened, in UTC: the update's own time, or else its
+// entry's. It is the zero time where Meta does not say.
+func (e *Event) Time() time.Time {
+	if own := parseTime(e.doc.literal(e.time)); !own.IsZero() {
+		return own
+	}
+	return parseTime(e.doc.literal(e.at().time))
+}
 
 // Source returns the CloudEvents source: https://graph.facebook.com/ and the
 // entry's id, or its uid, or the object.
@@ -91,21 +110,14 @@ func (e *Event) Type() string { return string(e.appendType(nil)) }
 
 // HasData reports whether Meta sent anything beside the news that something
 // happened.
-func (e *Event) HasData() bool { return e.data[0] != nil }
+func (e *Event) HasData() bool { return !e.data[0].empty() }
 
 // AppendData appends the event's data, a JSON value, to dst.
 func (e *Event) AppendData(dst []byte) []byte {
 	for _, part := range e.data {
-		dst = append(dst, part...)
+		dst = append(dst, e.doc.literal(part)...)
 	}
 	return dst
-}
-
-// setTime sets the time to the update's own, or else to its entry's.
-func (e *Event) setTime(own literal) {
-	if e.time = parseTime(own); e.time.IsZero() {
-		e.time = parseTime(e.entry.time)
-	}
 }
 
 // Entries yields the events of one notification entry by entry.
@@ -113,7 +125,7 @@ func Entries(events []Event) iter.Seq[[]Event] {
 	return func(yield func([]Event) bool) {
 		for len(events) > 0 {
 			n := 1
-			for n < len(events) && events[n].entry == events[0].entry {
+			for n < len(events) && events[n].at() == events[0].at() {
 				n++
 			}
 			if !yield(events[:n]) {

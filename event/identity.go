@@ -34,9 +34,8 @@ func Digest(events []Event) ID {
 }
 
 // naturalKey appends the natural key that is the first to fit to s.keys, and
-// returns where it is and for which object it counts. The span is empty where
-// none fits.
-func (s *scanner) naturalKey(rules []naturalKey, kind literal, found *captures) (key span, object string) {
+// returns where it is. The span is empty where none fits.
+func (s *scanner) naturalKey(rules []naturalKey, kind literal, found *captures) span {
 	name := kind.text()
 	form := byte(0) // which of the kind's rules it is
 next:
@@ -47,52 +46,100 @@ next:
 		}
 		form++
 		for _, m := range rule.must {
-			if !found[m].present() {
+			if !s.literal(found[m]).present() {
 				continue next
 			}
 		}
-		key.from = len(s.keys)
+		if rule.object != "" && !s.doc.literal(s.object).says(rule.object) {
+			return span{}
+		}
+		from := len(s.keys)
 		s.keys = append(s.keys, form)
 		for _, m := range rule.must {
-			s.keys = appendPart(s.keys, found[m])
+			s.keys = appendPart(s.keys, s.literal(found[m]), s.spaced)
 		}
 		for _, m := range rule.may {
-			s.keys = appendPart(s.keys, found[m])
+			s.keys = appendPart(s.keys, s.literal(found[m]), s.spaced)
 		}
-		key.to = len(s.keys)
-		return key, rule.object
+		return spanOf(from, len(s.keys))
 	}
-	return span{}, ""
+	return span{}
+}
+
+// events makes the events of the updates that have been read.
+func (s *scanner) events() []Event {
+	if len(s.updates) == 0 {
+		return nil
+	}
+	s.doc.entries = append(make([]entry, 0, len(s.entries)), s.entries...)
+	events := make([]Event, len(s.updates))
+	s.identity.start(s.doc, s.spaced)
+	for i := range events {
+		u, ev := &s.updates[i], &events[i]
+		ev.doc, ev.update = s.doc, u.update
+		if phone := s.literal(u.phone); !u.key.empty() && (u.whole() || phone.present()) {
+			ev.id = s.identity.natural(&u.update, phone, s.keys[u.key.from:u.key.to])
+		} else {
+			ev.id = s.identity.plain(&u.update)
+		}
+	}
+	return events
 }
 
 // identity computes IDs, with scratch space that is used again.
 type identity struct {
-	buf  []byte
-	seen map[ID]uint32 // how many events without a natural key had the ID
+	doc    *document
+	spaced bool          // the document holds white space that has no meaning
+	seen   map[ID]uint32 // how many events without a natural key had the ID
+
+	buf    []byte
+	entry  *entry // of which buf begins with object and origin
+	prefix int
+
+	head, tail span              // of which around is the digest
+	around     [sha256.Size]byte // stands for head and tail in IDs
+}
+
+// start begins with the events of another document.
+func (h *identity) start(doc *document, spaced bool) {
+	h.doc, h.spaced = doc, spaced
+	h.entry, h.head = nil, span{}
+	if h.seen == nil {
+		h.seen = make(map[ID]uint32)
+	}
+}
+
+// forget keeps nothing but the room.
+func (h *identity) forget() {
+	clear(h.seen)
+	*h = identity{buf: h.buf[:0], seen: h.seen}
 }
 
 // natural returns the ID of an event with a natural key, which for WhatsApp
 // is one of a phone number.
-func (h *identity) natural(e *entry, kind, phone literal, key []byte) ID {
-	h.begin(e, kind, 'k')
-	h.buf = appendPart(h.buf, phone)
+func (h *identity) natural(u *update, phone literal, key []byte) ID {
+	h.begin(u, 'k')
+	h.buf = appendPart(h.buf, phone, h.spaced)
 	h.buf = append(h.buf, key...)
 	return h.sum()
 }
 
-// plain returns the ID of an event without a natural key. The digest stands
-// for a part of its data, and may be empty.
-func (h *identity) plain(e *entry, kind literal, digest []byte, data literal) ID {
-	h.begin(e, kind, 'd')
-	h.buf = appendPart(h.buf, e.time)
+// plain returns the ID of an event without a natural key.
+func (h *identity) plain(u *update) ID {
+	data := u.data[0]
+	if !u.whole() {
+		h.digest(u)
+		data = u.data[1]
+	}
+	h.begin(u, 'd')
+	h.buf = appendPart(h.buf, h.doc.literal(h.entry.time), h.spaced)
 	ordinal := len(h.buf)
 	h.buf = append(h.buf, 0, 0, 0, 0)
-	h.buf = append(h.buf, digest...)
-	h.buf = appendCompact(h.buf, data)
-	id := h.sum()
-	if h.seen == nil {
-		h.seen = make(map[ID]uint32)
+	if !u.whole() {
+		h.buf = append(h.buf, h.around[:]...)
 	}
+	h.buf = appendCompact(h.buf, h.doc.literal(data), h.spaced)
+	id := h.sum()
 	n := h.seen[id]
 	h.seen[id] = n + 1
 	if n == 0 {
@@ -103,11 +150,25 @@ func (h *identity) plain(e *entry, kind literal, digest []byte, data literal) ID
 }
 
 // begin writes what is a part of every identity, and which form follows.
-func (h *identity) begin(e *entry, kind literal, form byte) {
-	h.buf = appendPart(h.buf[:0], e.object)
-	h.buf = appendPart(h.buf, e.origin())
-	h.buf = appendPart(h.buf, kind)
+func (h *identity) begin(u *update, form byte) {
+	if e := &h.doc.entries[u.entry]; e != h.entry {
+		h.buf = appendPart(h.buf[:0], h.doc.literal(e.object), h.spaced)
+		h.buf = appendPart(h.buf, h.doc.origin(e), h.spaced)
+		h.entry, h.prefix = e, len(h.buf)
+	}
+	h.buf = appendPart(h.buf[:h.prefix], h.doc.kindLiteral(u), h.spaced)
 	h.buf = append(h.buf, form)
+}
+
+// digest has around stand for what is before and behind the event's element.
+func (h *identity) digest(u *update) {
+	if u.data[0] == h.head && u.data[2] == h.tail {
+		return
+	}
+	h.head, h.tail = u.data[0], u.data[2]
+	h.buf = appendCompact(h.buf[:0], h.doc.literal(h.head), h.spaced)
+	h.buf = appendCompact(append(h.buf, 0), h.doc.literal(h.tail), h.spaced)
+	h.around, h.entry = sha256.Sum256(h.buf), nil
 }
 
 func (h *identity) sum() ID {
@@ -119,14 +180,17 @@ func (h *identity) sum() ID {
 // literal nor what follows can be taken for: of what sort it is, its length,
 // and its text, or else the value without white space. A number says the same
 // as a string of its digits.
-func appendPart(dst []byte, l literal) []byte {
-	if l == nil {
+func appendPart(dst []byte, l literal, spaced bool) []byte {
+	if len(l) == 0 {
 		return append(dst, 'n')
 	}
 	sort, value := byte('t'), l.text()
 	switch {
 	case value == nil:
-		sort, value = 'j', appendCompact(nil, l)
+		sort, value = 'j', l
+		if spaced {
+			value = appendCompact(nil, l, spaced)
+		}
 	case l[0] == '"' && len(value) == len(l)-2 && bytes.IndexByte(value, '\\') >= 0:
 		sort = 'e' // escapes that say nothing in Unicode
 	}

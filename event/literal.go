@@ -48,6 +48,14 @@ func (l literal) isName() bool { return len(l) > 2 && l[0] == '"' }
 // isTrue reports whether the literal is the JSON value true.
 func (l literal) isTrue() bool { return string(l) == "true" }
 
+// says reports whether the literal is a string, or a number, of that text.
+func (l literal) says(text string) bool { return string(l.text()) == text }
+
+// saysSomething reports whether the literal has a text that is not empty.
+func (l literal) saysSomething() bool {
+	return len(l) > 0 && (l[0] == '-' || '0' <= l[0] && l[0] <= '9') || l.isName()
+}
+
 // present reports whether the literal can tell one update from another: null
 // and the empty string cannot.
 func (l literal) present() bool {
@@ -55,13 +63,16 @@ func (l literal) present() bool {
 }
 
 // appendCompact appends a JSON value, or a part of one, to dst without the
-// white space that has no meaning.
-func appendCompact(dst []byte, value []byte) []byte {
+// white space that has no meaning, if there may be some.
+func appendCompact(dst, value []byte, spaced bool) []byte {
+	if !spaced {
+		return append(dst, value...)
+	}
 	kept := 0 // what stands before is in dst, as far as it has a meaning
 	for i := 0; i < len(value); {
 		switch value[i] {
 		case '"':
-			i = stringEnd(value, i)
+			i, _ = stringEnd(value, i)
 		case ' ', '\t', '\n', '\r':
 			dst = append(dst, value[kept:i]...)
 			i++
@@ -71,17 +82,4 @@ func appendCompact(dst []byte, value []byte) []byte {
 		}
 	}
 	return append(dst, value[kept:]...)
-}
-
-// stringEnd returns the offset behind the JSON string that begins at start.
-func stringEnd(value []byte, start int) int {
-	for i := start + 1; i < len(value); i++ {
-		switch value[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(value)
 }

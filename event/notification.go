@@ -1,255 +1,224 @@
 package event
 
-import "slices"
-
 // notification reads one notification: an object with its entries, or with
 // the values of Threads.
-func (s *scanner) notification() error {
-	if s.dec.PeekKind() != '{' {
-		return s.unrecognized(s.newEntry())
+func (s *scanner) notification() {
+	s.object, s.whatsApp = span{}, false
+	if s.peek() != '{' {
+		s.newEntry()
+		s.unrecognized(s.value())
+		return
 	}
-	var (
-		object, target, time    literal
-		hasEntry, hasValues     bool
-		values                  span // the updates that come from values
-		valuesEntry             int
-		firstEntry, firstUpdate = len(s.entries), len(s.updates)
-	)
-	whole, err := s.object(func(name []byte) (err error) {
-		switch string(name) {
-		case "object":
-			object, err = s.value()
-			return err
-		case "entry":
-			if hasEntry = s.nested(); hasEntry {
-				return s.each(s.entry)
-			}
-		case "values":
-			if hasValues = s.nested(); hasValues {
-				valuesEntry = s.newEntry()
-				values.from = len(s.updates)
-				err = s.each(func() error { return s.change(valuesEntry) })
-				values.to = len(s.updates)
-				return err
-			}
-		case "target_id":
-			target, err = s.value()
-			return err
-		case "time":
-			time, err = s.value()
-			return err
-		}
-		_, err = s.value()
-		return err
-	})
-	if err != nil {
-		return err
+	start := s.pos
+	if object := s.member(start, "object"); s.literal(object).isName() {
+		s.object, s.whatsApp = object, s.literal(object).says(objectWhatsApp)
 	}
-	switch {
-	case hasEntry:
-		s.updates = slices.Delete(s.updates, values.from, values.to)
-	case hasValues && len(target.text()) > 0:
-		object = threadsLiteral
-		s.entries[valuesEntry].id = target
-		s.entries[valuesEntry].time = time
-	default:
-		s.entries, s.updates = s.entries[:firstEntry], s.updates[:firstUpdate]
-		s.add(update{entry: s.newEntry(), kind: unrecognizedLiteral, data: whole})
+	s.pos = start
+	if s.find("entry") && s.nested() {
+		s.each(s.entry)
+		s.leave()
+		return
 	}
-	if !object.isName() {
-		object = nil
+	target := s.member(start, "target_id")
+	s.pos = start
+	if s.literal(target).saysSomething() && s.find("values") && s.nested() {
+		s.threads(start, target)
+		return
 	}
-	for i := firstEntry; i < len(s.entries); i++ {
-		s.entries[i].object = object
+	s.pos = start
+	s.newEntry()
+	s.unrecognized(s.value())
+}
+
+// threads reads the values of Threads, which come next in the notification
+// that begins at start.
+func (s *scanner) threads(start int, target span) {
+	values := s.pos
+	s.object = s.doc.threads()
+	s.whatsApp = false
+	e := s.newEntry()
+	e.id, e.time = target, s.member(start, "time")
+	s.pos = values
+	s.each(s.readChange)
+	s.leave()
+}
+
+// member returns the value of a member of the object that begins at start.
+func (s *scanner) member(start int, name string) span {
+	s.pos = start
+	if !s.find(name) {
+		return span{}
 	}
-	return nil
+	return s.value()
 }
 
 // entry reads one entry of a notification.
-func (s *scanner) entry() error {
-	i := s.newEntry()
-	if s.dec.PeekKind() != '{' {
-		return s.unrecognized(i)
+func (s *scanner) entry() {
+	e := s.newEntry()
+	start, first := s.pos, len(s.updates)
+	if s.peek() != '{' {
+		s.unrecognized(s.value())
+		return
 	}
 	var (
 		known bool // there was something in it that the contract names
-		first = len(s.updates)
-		flat  = update{entry: i}
-		found *captures // in the value of flat
+		field span
+		value int // where it begins
 	)
-	whole, err := s.object(func(name []byte) (err error) {
-		switch string(name) {
+	for s.enter(); s.next(); {
+		switch string(s.name()) {
 		case "id":
-			s.entries[i].id, err = s.value()
+			e.id = s.value()
 		case "uid":
-			s.entries[i].uid, err = s.value()
+			e.uid = s.value()
 		case "time":
-			s.entries[i].time, err = s.value()
+			e.time = s.value()
 		case "changes":
-			return s.list(i, &known, s.change)
+			known = s.list(s.readChange) || known
 		case "messaging":
-			return s.list(i, &known, s.messaging)
+			known = s.list(s.messaging) || known
 		case "standby":
-			return s.list(i, &known, s.standby)
+			known = s.list(s.standby) || known
 		case "changed_fields":
-			return s.list(i, &known, s.changedField)
+			known = s.list(s.changedField) || known
 		case "field":
-			flat.field, err = s.value()
+			field = s.value()
 		case "value":
-			err = s.changeValue(&flat)
-			kept := s.found // which the lists of the entry write to as well
-			found = &kept
+			value = s.pos
+			s.skip()
 		default:
-			_, err = s.value()
+			s.skip()
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
-	if flat.value != nil && flat.field.isName() {
+	end := s.pos
+	if value > 0 && s.literal(field).isName() {
 		known = true
-		s.found = *found
-		s.addChange(flat)
+		s.pos = value
+		s.change = change{field: field, first: len(s.updates), arrays: s.change.arrays[:0]}
+		s.readValue()
+		s.addChange()
+		s.pos = end
 	}
 	if !known {
-		s.updates = append(s.updates[:first], update{entry: i, kind: unrecognizedLiteral, data: whole})
+		s.updates = s.updates[:first]
+		s.unrecognized(spanOf(start, end))
 	}
-	return nil
 }
 
-// list reads a list of updates, each with read. Where no list stands, what
-// does stand there is not recognized; should there be nothing else in the
-// entry, the whole entry is not.
-func (s *scanner) list(entry int, known *bool, read func(entry int) error) error {
-	if s.dec.PeekKind() != '[' {
-		return s.unrecognized(entry)
+// list reads a list of updates, each with read, and reports whether there was
+// a list. What stands there else is not recognized; should there be nothing
+// else in the entry, the whole entry is not.
+func (s *scanner) list(read func()) bool {
+	if s.peek() != '[' {
+		s.unrecognized(s.value())
+		return false
 	}
-	*known = true
-	return s.each(func() error { return read(entry) })
+	s.each(read)
+	return true
 }
 
-// change reads one element of changes, or of the values of Threads.
-func (s *scanner) change(entry int) error {
-	if s.dec.PeekKind() != '{' {
-		return s.unrecognized(entry)
+// A change is one element of changes, or of the values of Threads.
+type change struct {
+	field, value, data span
+	first              int     // of the updates in it
+	arrays             []array // the lists in its value whose elements are updates
+}
+
+// readChange reads the change that comes next.
+func (s *scanner) readChange() {
+	if s.peek() != '{' {
+		s.unrecognized(s.value())
+		return
 	}
-	u := update{entry: entry}
-	others := false
-	whole, err := s.object(func(name []byte) (err error) {
-		switch string(name) {
+	start, others := s.pos, false
+	s.change = change{first: len(s.updates), arrays: s.change.arrays[:0]}
+	for s.enter(); s.next(); {
+		switch string(s.name()) {
 		case "field":
-			u.field, err = s.value()
+			s.change.field = s.value()
 		case "value":
-			err = s.changeValue(&u)
+			s.readValue()
 		default:
 			others = true
-			_, err = s.value()
+			s.skip()
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	if others {
-		u.data = without(whole, "field")
+		whole := s.text[start:s.pos]
+		s.change.data = s.doc.compose(func(dst []byte) []byte { return appendWithout(dst, whole, "field") })
 	}
-	s.addChange(u)
-	return nil
+	s.addChange()
 }
 
-// changeValue reads the value of a change.
-func (s *scanner) changeValue(u *update) (err error) {
+// readValue reads the value of the change.
+func (s *scanner) readValue() {
 	s.found = captures{}
-	u.arrays.from = len(s.arrays)
-	u.value, err = s.capture(valueNode, &s.found)
-	u.arrays.to = len(s.arrays)
-	u.valueAt = s.at() - len(u.value)
-	u.data = u.value
-	u.time = s.found[timestamp]
-	u.subject = s.found.first(valueSubjects)
-	u.phone = s.found[phoneNumberID]
-	return err
+	s.change.value = s.capture(valueNode, &s.found)
+	s.change.data = s.change.value
 }
 
-// addChange adds the update that a change is. What was captured in its value,
-// if it has one, is in s.found.
-func (s *scanner) addChange(u update) {
-	switch {
-	case !u.field.isName():
-		u.kind = unrecognizedLiteral
-	case u.value == nil:
-		u.kind = u.field
-	default:
-		u.kind = u.field
-		u.key, u.keyObject = s.naturalKey(valueKeys, u.kind, &s.found)
+// addChange adds what the change is.
+func (s *scanner) addChange() {
+	c := &s.change
+	named := s.literal(c.field).isName()
+	if named && len(c.arrays) > 0 {
+		s.split()
+		return
 	}
-	s.add(u)
+	s.updates = s.updates[:c.first]
+	k := kindUnrecognized
+	if named {
+		k = kindOfField
+	}
+	u := s.add(k)
+	u.field, u.data[0] = c.field, c.data
+	if c.value.empty() {
+		return
+	}
+	u.time = s.found[timestamp]
+	u.subject = s.first(valueSubjects, &s.found)
+	if named {
+		u.key = s.naturalKey(valueKeys, s.literal(c.field), &s.found)
+	}
 }
 
 // changedField reads the name of a field that changed.
-func (s *scanner) changedField(entry int) error {
-	name, err := s.value()
-	if err != nil {
-		return err
-	}
-	if name.isName() {
-		s.add(update{entry: entry, kind: name, field: name})
+func (s *scanner) changedField() {
+	name := s.value()
+	if s.literal(name).isName() {
+		s.add(kindOfField).field = name
 	} else {
-		s.add(update{entry: entry, kind: unrecognizedLiteral, data: name})
+		s.unrecognized(name)
 	}
-	return nil
 }
 
 // messaging reads an item of messaging.
-func (s *scanner) messaging(entry int) error { return s.item(entry, nil) }
+func (s *scanner) messaging() { s.item(0) }
 
 // standby reads an item of standby.
-func (s *scanner) standby(entry int) error { return s.item(entry, standbyLiteral) }
+func (s *scanner) standby() { s.item(kindStandby) }
 
 // item reads what happened in a conversation. Where no kind is given, what it
 // holds tells it.
-func (s *scanner) item(entry int, kind literal) error {
-	if s.dec.PeekKind() != '{' {
-		return s.unrecognized(entry)
+func (s *scanner) item(k kind) {
+	if s.peek() != '{' {
+		s.unrecognized(s.value())
+		return
 	}
-	s.found, s.itemKind = captures{}, -1
-	data, err := s.capture(itemNode, &s.found)
-	if err != nil {
-		return err
-	}
+	s.found, s.itemKind = captures{}, 0
+	data := s.capture(itemNode, &s.found)
 	switch {
-	case kind != nil:
-	case s.found[messageIsEcho].isTrue():
-		kind = echoLiteral
-	case s.itemKind >= 0:
-		kind = messagingLiterals[s.itemKind]
+	case k > 0:
+	case s.literal(s.found[messageIsEcho]).isTrue():
+		k = kindEcho
+	case s.itemKind > 0:
+		k = s.itemKind
 	default:
-		kind = messagingLiteral
+		k = kindMessaging
 	}
-	key, _ := s.naturalKey(itemKeys, kind, &s.found)
-	s.add(update{
-		entry: entry, kind: kind, field: kind, data: data, key: key,
-		time: s.found[timestamp], subject: s.found.first(itemSubjects),
-	})
-	return nil
-}
-
-// unrecognized reads whatever comes next as an update that the contract does
-// not name.
-func (s *scanner) unrecognized(entry int) error {
-	data, err := s.value()
-	if err != nil {
-		return err
-	}
-	s.add(update{entry: entry, kind: unrecognizedLiteral, data: data})
-	return nil
-}
-
-func (s *scanner) add(u update) { s.updates = append(s.updates, u) }
-
-// newEntry adds an entry and returns its index.
-func (s *scanner) newEntry() int {
-	s.entries = append(s.entries, entry{})
-	return len(s.entries) - 1
+	u := s.add(k)
+	u.data[0] = data
+	u.time = s.found[timestamp]
+	u.subject = s.first(itemSubjects, &s.found)
+	u.key = s.naturalKey(itemKeys, kindLiterals[k], &s.found)
 }

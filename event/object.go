@@ -1,46 +1,31 @@
 package event
 
-import (
-	"bytes"
-	"iter"
+import "iter"
 
-	"github.com/go-json-experiment/json/jsontext"
-)
-
-// without returns an object without one of its members.
-func without(object literal, drop string) literal {
-	kept := literal{'{'}
-	for name, value := range members(object) {
-		if string(name.text()) != drop {
-			kept = appendMember(kept, name, value)
-		}
-	}
-	return closeObject(kept)
-}
-
-// members yields the names and the values of an object that has been read
-// before. To read it again is for what hardly ever comes: most objects are
-// handed on whole.
+// members yields the names and the values of an object.
 func members(object literal) iter.Seq2[literal, literal] {
 	return func(yield func(name, value literal) bool) {
-		dec := jsontext.NewDecoder(bytes.NewBuffer(object), strict, jsontext.AllowDuplicateNames(true))
-		next := func() literal {
-			v, err := dec.ReadValue()
-			if err != nil {
-				return nil
-			}
-			end := int(dec.InputOffset())
-			return object[end-len(v) : end]
-		}
-		if _, err := dec.ReadToken(); err != nil {
-			return
-		}
-		for dec.PeekKind() == '"' {
-			if !yield(next(), next()) {
+		c := cursor{text: object}
+		for c.enter(); c.next(); {
+			name := c.value()
+			c.gap()
+			value := c.value()
+			if !yield(object[name.from:name.to], object[value.from:value.to]) {
 				return
 			}
 		}
 	}
+}
+
+// appendWithout appends an object without one of its members.
+func appendWithout(dst []byte, object literal, drop string) []byte {
+	dst = append(dst, '{')
+	for name, value := range members(object) {
+		if !name.says(drop) {
+			dst = appendMember(dst, name, value)
+		}
+	}
+	return closeObject(dst)
 }
 
 // appendMember appends a member and the comma behind it.

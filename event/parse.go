@@ -3,36 +3,45 @@ package event
 import (
 	"errors"
 	"strconv"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// MaxSize is how many bytes a notification may have. Meta's have a few
+// million at most.
+const MaxSize = 1 << 26
+
 // Parse turns a notification into its events, in the order in which they
 // stand in it.
 //
-// It accepts every valid JSON text in UTF-8 whose objects name no member
-// twice. What it does not recognize becomes an event of kind unrecognized, so
+// It accepts every valid JSON text in UTF-8 of up to [MaxSize] bytes that is
+// nested no deeper than 10,000 levels and whose objects name no member twice.
+// What it does not recognize becomes an event of kind unrecognized, so
 // that nothing Meta sends is lost: there is an event for every update, and a
 // notification without updates gives none.
 //
 // The events share the bytes of body, which must not change while they are in
 // use. The error is an [*Error].
 func Parse(body []byte) ([]Event, error) {
+	if len(body) > MaxSize {
+		return nil, &Error{Reason: ErrTooLarge}
+	}
 	if !utf8.Valid(body) {
 		return nil, &Error{Reason: ErrNotUTF8}
 	}
 	s := scanners.Get().(*scanner)
 	defer s.release()
-	if err := s.scan(body); err != nil {
+	if err := s.validate(body); err != nil {
 		return nil, parseError(err)
 	}
-	return s.build(), nil
+	s.scan(body)
+	return s.events(), nil
 }
 
 // The reasons why a body is no notification.
 var (
+	ErrTooLarge      = errors.New("too large")
 	ErrNotUTF8       = errors.New("not UTF-8")
 	ErrNotJSON       = errors.New("not JSON")
 	ErrDuplicateName = errors.New("duplicate member name")
@@ -41,9 +50,10 @@ var (
 // Error says why and where a body is no notification, in words that hold
 // nothing of it.
 type Error struct {
-	// One of [ErrNotUTF8], [ErrNotJSON] and [ErrDuplicateName].
+	// One of [ErrTooLarge], [ErrNotUTF8], [ErrNotJSON] and [ErrDuplicateName].
 	Reason error
-	// How many bytes into the body the parser came; 0 with ErrNotUTF8.
+	// How many bytes into the body the parser came; 0 with ErrTooLarge and
+	// ErrNotUTF8.
 	Offset int64
 }
 
@@ -70,11 +80,3 @@ func parseError(err error) *Error {
 	}
 	return e
 }
-
-// The decoder's options: an escaped half of a surrogate pair is no error, and
-// raw bytes that are not UTF-8 have been refused before it runs.
-var strict = jsontext.AllowInvalidUTF8(true)
-
-// Scanners are used again, with their scratch space, for the next
-// notification.
-var scanners = sync.Pool{New: func() any { return &scanner{dec: new(jsontext.Decoder)} }}

@@ -3,75 +3,61 @@ package event
 import (
 	"bytes"
 	"io"
+	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A scanner reads a notification once, from its first byte to its last, and
-// writes down where its updates are. It cannot make events while it reads:
-// the object, and the entry's id and time, may come after the updates.
+// A scanner reads a notification: once to learn that it is valid, and once to
+// write down where its updates are. It makes no events while it reads: the
+// entry's id and time may come after the updates.
 type scanner struct {
-	dec  *jsontext.Decoder
-	src  bytes.Buffer
-	body []byte
+	dec *jsontext.Decoder
+	src bytes.Buffer
 
-	entries  []entry
-	updates  []update
-	arrays   []array
-	elements []element
-	keys     []byte // the natural keys
+	cursor
+	doc      *document
+	whatsApp bool // the notification that is being read is WhatsApp's
+	object   span // that it names
 
-	found        captures // in the item or the value that is being read
-	foundElement captures // in the element that is being read
-	itemKind     int      // of the item that is being read: index in messagingKinds, or -1
+	entries []entry
+	updates []draft
+	keys    []byte // the natural keys of the updates
+
+	change   change   // that is being read
+	found    captures // in the item or the value that is being read
+	itemKind kind     // of the item that is being read, or 0
 
 	identity identity
 }
 
-// A span is a part of one of the scanner's slices.
-type span struct{ from, to int }
-
-func (s span) empty() bool { return s.from == s.to }
-
-// An update becomes one event, or an event for each element of its arrays.
-type update struct {
-	entry         int // index in scanner.entries
-	kind, field   literal
-	data          literal
-	time, subject literal
-	key           span   // in scanner.keys
-	keyObject     string // the key counts in notifications of this object only; empty: in all
-	value         literal
-	valueAt       int     // where value begins in the body
-	arrays        span    // in scanner.arrays: the lists in value that hold updates if it is WhatsApp's
-	split         []array // those of them that do; set by scanner.build
-	phone         literal // WhatsApp's phone_number_id
+// A draft is an update, and what its ID will be made of.
+type draft struct {
+	update
+	key   span // in scanner.keys
+	phone span // WhatsApp's phone_number_id, for elements of its arrays
 }
 
-// An array is one of the whatsAppArrays in the value of a change.
-type array struct {
-	name     literal
-	inner    span // in the body: from its first element to its last
-	elements span // in scanner.elements
-	objects  bool // it holds nothing but objects
-}
+// most is how much scratch space is worth keeping: Meta sends up to a thousand
+// updates at once.
+const most = 1 << 12
 
-// is reports whether the array has the name, however that is escaped.
-func (a *array) is(name literal) bool { return string(a.name.text()) == string(name.text()) }
+// The decoder's options: an escaped half of a surrogate pair is no error, and
+// raw bytes that are not UTF-8 have been refused before it runs.
+var strict = jsontext.AllowInvalidUTF8(true)
 
-// An element is an object in an array.
-type element struct {
-	data          literal
-	time, subject literal
-	key           span
-}
+// Scanners are used again, with their scratch space, for the next
+// notification.
+var scanners = sync.Pool{New: func() any { return newScanner() }}
 
-// scan reads the body.
-func (s *scanner) scan(body []byte) error {
-	s.body = body
+func newScanner() *scanner { return &scanner{dec: new(jsontext.Decoder)} }
+
+// validate returns an error unless the body is one JSON text.
+func (s *scanner) validate(body []byte) error {
 	s.src = *bytes.NewBuffer(body)
 	s.dec.Reset(&s.src, strict)
-	if err := s.each(s.notification); err != nil {
+	if _, err := s.dec.ReadValue(); err != nil {
 		return err
 	}
 	// nothing but white space may come behind it
@@ -85,144 +71,70 @@ func (s *scanner) scan(body []byte) error {
 	return err
 }
 
+// scan reads a body that is valid.
+func (s *scanner) scan(body []byte) {
+	s.cursor = cursor{text: body}
+	s.doc = &document{body: body}
+	s.gap()
+	s.each(s.notification)
+}
+
 // release forgets the notification and keeps the scanner for the next one,
 // unless it has grown beyond what is worth keeping.
 func (s *scanner) release() {
-	const most = 1 << 12
-	if cap(s.updates) > most || cap(s.elements) > most || cap(s.entries) > most ||
-		cap(s.keys) > most<<6 || cap(s.identity.buf) > most<<6 {
+	if cap(s.updates) > most || cap(s.entries) > most || cap(s.keys) > most<<6 || cap(s.identity.buf) > most<<6 {
 		return
 	}
-	clear(s.entries)
-	clear(s.updates)
-	clear(s.arrays)
-	clear(s.elements)
-	s.entries, s.updates, s.arrays, s.elements = s.entries[:0], s.updates[:0], s.arrays[:0], s.elements[:0]
-	s.keys = s.keys[:0]
-	s.found, s.foundElement = captures{}, captures{}
-	s.body, s.src = nil, bytes.Buffer{}
-	s.dec.Reset(&s.src)
-	clear(s.identity.seen)
+	s.clear()
 	scanners.Put(s)
 }
 
-// at returns how far into the body the scanner is.
-func (s *scanner) at() int { return int(s.dec.InputOffset()) }
-
-// nested reports whether an object or an array comes next.
-func (s *scanner) nested() bool {
-	k := s.dec.PeekKind()
-	return k == '{' || k == '['
-}
-
-// value reads the value that comes next, whatever it is.
-func (s *scanner) value() (literal, error) {
-	v, err := s.dec.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	return s.body[s.at()-len(v) : s.at()], nil
+// clear forgets the notification, and keeps the scratch space.
+func (s *scanner) clear() {
+	s.updates, s.entries, s.keys = s.updates[:0], s.entries[:0], s.keys[:0]
+	s.cursor, s.doc = cursor{}, nil
+	s.identity.forget()
+	s.src = bytes.Buffer{}
+	s.dec.Reset(&s.src)
 }
 
 // each reads with read every element of the array that comes next, or what
 // comes next if it is no array.
-func (s *scanner) each(read func() error) error {
-	if s.dec.PeekKind() != '[' {
-		return read()
+func (s *scanner) each(read func()) {
+	if s.peek() != '[' {
+		read()
+		return
 	}
-	if _, err := s.dec.ReadToken(); err != nil {
-		return err
-	}
-	for {
-		if k := s.dec.PeekKind(); k == ']' || k == jsontext.KindInvalid {
-			_, err := s.dec.ReadToken()
-			return err
-		}
-		if err := read(); err != nil {
-			return err
-		}
+	for s.enter(); s.next(); {
+		read()
 	}
 }
 
-// object reads the object that comes next. It has read take the value of each
-// member.
-func (s *scanner) object(read func(name []byte) error) (literal, error) {
-	if _, err := s.dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	start := s.at() - 1
-	for {
-		if k := s.dec.PeekKind(); k == '}' || k == jsontext.KindInvalid {
-			if _, err := s.dec.ReadToken(); err != nil {
-				return nil, err
-			}
-			return s.body[start:s.at()], nil
-		}
-		name, err := s.value()
-		if err != nil {
-			return nil, err
-		}
-		if err := read(name.text()); err != nil {
-			return nil, err
-		}
-	}
+// literal returns a value of the body.
+func (s *scanner) literal(at span) literal { return s.text[at.from:at.to] }
+
+// newEntry adds an entry to those of the notification, and returns it.
+func (s *scanner) newEntry() *entry {
+	s.entries = append(room(s.entries, &s.cursor), entry{object: s.object})
+	return &s.entries[len(s.entries)-1]
 }
 
-// capture reads the value that comes next, and keeps what the tables ask for
-// below n.
-func (s *scanner) capture(n *node, into *captures) (literal, error) {
-	if s.dec.PeekKind() != '{' {
-		return s.value()
-	}
-	return s.object(func(name []byte) error {
-		child := n.child(name)
-		switch {
-		case child == nil:
-			_, err := s.value()
-			return err
-		case child.array && s.dec.PeekKind() == '[':
-			return s.array(child.literal)
-		}
-		if child.kind >= 0 && (s.itemKind < 0 || child.kind < s.itemKind) {
-			s.itemKind = child.kind
-		}
-		var err error
-		if len(child.children) > 0 {
-			into[child.member], err = s.capture(child, into)
-		} else {
-			into[child.member], err = s.value()
-		}
-		return err
-	})
+// add adds an update of the entry that is being read, and returns it.
+func (s *scanner) add(k kind) *draft {
+	s.updates = append(room(s.updates, &s.cursor), draft{update: update{entry: uint32(len(s.entries) - 1), kind: k}})
+	return &s.updates[len(s.updates)-1]
 }
 
-// array reads one of the whatsAppArrays.
-func (s *scanner) array(name literal) error {
-	a := array{name: name, objects: true, elements: span{from: len(s.elements)}}
-	a.inner.from = -1
-	err := s.each(func() error {
-		if s.dec.PeekKind() != '{' {
-			a.objects = false
-			_, err := s.value()
-			return err
-		}
-		s.foundElement = captures{}
-		data, err := s.capture(elementNode, &s.foundElement)
-		if err != nil {
-			return err
-		}
-		key, _ := s.naturalKey(elementKeys, name, &s.foundElement)
-		if a.inner.from < 0 {
-			a.inner.from = s.at() - len(data)
-		}
-		a.inner.to = s.at()
-		s.elements = append(s.elements, element{
-			data: data, key: key,
-			time: s.foundElement[timestamp], subject: s.foundElement.first(elementSubjects),
-		})
-		return nil
-	})
-	a.elements.to = len(s.elements)
-	s.arrays = append(s.arrays, a)
-	return err
+// unrecognized adds what stands there as an update that the contract does not
+// name.
+func (s *scanner) unrecognized(at span) { s.add(kindUnrecognized).data[0] = at }
+
+// room makes room for all that may be in the rest of the text, where a comma
+// stands between any two, once there is more than Meta sends. To grow step by
+// step would take several times as much.
+func room[T any](all []T, rest *cursor) []T {
+	if len(all) < cap(all) || len(all) < most {
+		return all
+	}
+	return slices.Grow(all, bytes.Count(rest.text[rest.pos:], []byte{','})+1)
 }

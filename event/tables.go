@@ -1,5 +1,7 @@
 package event
 
+import "slices"
+
 // What Meta's products call things. Everything that this package knows about
 // a single product stands in this file; the code beside it only follows the
 // tables.
@@ -13,12 +15,39 @@ const (
 
 // What no member of a notification names, as literals like what one names.
 var (
-	threadsLiteral      = quoted(objectThreads)
-	unrecognizedLiteral = quoted("unrecognized")
-	standbyLiteral      = quoted("standby")
-	messagingLiteral    = quoted("messaging")
-	echoLiteral         = quoted("message_echoes")
+	threadsLiteral = quoted(objectThreads)
+	unknownLiteral = quoted(objectUnknown)
 )
+
+// A kind is what happened: the field of a change, or one of kindLiterals.
+type kind uint8
+
+const (
+	kindOfField kind = iota
+	kindUnrecognized
+	kindStandby
+	kindMessaging
+	kindEcho
+	firstItemKind // those of messagingKinds begin here; those of whatsAppArrays follow
+)
+
+var (
+	firstArrayKind = firstItemKind + kind(len(messagingKinds))
+	errorsKind     = firstArrayKind + kind(slices.Index(whatsAppArrays, whatsAppErrors))
+)
+
+// kindLiterals are the kinds as JSON strings.
+var kindLiterals = func() []literal {
+	kinds := make([]literal, 0, int(firstArrayKind)+len(whatsAppArrays))
+	kinds = append(kinds, nil, quoted("unrecognized"), quoted("standby"), quoted("messaging"), quoted("message_echoes"))
+	for _, k := range messagingKinds {
+		kinds = append(kinds, quoted(k.kind))
+	}
+	for _, name := range whatsAppArrays {
+		kinds = append(kinds, quoted(name))
+	}
+	return kinds
+}()
 
 // quoted makes a literal of a string that needs no escapes.
 func quoted(s string) literal { return literal(`"` + s + `"`) }
@@ -47,14 +76,6 @@ var messagingKinds = []struct{ member, kind string }{
 	{"game_play", "messaging_game_plays"},
 	{"messaging_feedback", "messaging_feedback"},
 }
-
-// messagingLiterals are the kinds of messagingKinds.
-var messagingLiterals = func() (kinds []literal) {
-	for _, k := range messagingKinds {
-		kinds = append(kinds, quoted(k.kind))
-	}
-	return kinds
-}()
 
 // whatsAppArrays are the lists in the value of a WhatsApp change that give an
 // event for each element. errors is one only where it stands alone; beside

@@ -1,0 +1,56 @@
+package event
+
+// A document is what the events of one body share.
+type document struct {
+	body    []byte
+	made    []byte // what had to be put together. Its offsets go on where those of body end
+	entries []entry
+	object  span // of Threads
+}
+
+// An entry is where updates come from. Its object is the notification's, and
+// empty where that names none.
+type entry struct {
+	object, id, uid, time span
+}
+
+// literal returns what stands there, or nil if that is nowhere.
+func (d *document) literal(s span) literal {
+	switch from, to := int(s.from), int(s.to); {
+	case from == to:
+		return nil
+	case from < len(d.body):
+		return d.body[from:to]
+	default:
+		return d.made[from-len(d.body) : to-len(d.body)]
+	}
+}
+
+// origin returns the entry's id, or its uid where the id says nothing.
+func (d *document) origin(e *entry) literal {
+	if id := d.literal(e.id); id.saysSomething() {
+		return id
+	}
+	if uid := d.literal(e.uid); uid.saysSomething() {
+		return uid
+	}
+	return d.literal(e.id)
+}
+
+// end returns the offset of what will be made next.
+func (d *document) end() int { return len(d.body) + len(d.made) }
+
+// compose has put append what stands nowhere, and returns where it is.
+func (d *document) compose(put func(dst []byte) []byte) span {
+	from := d.end()
+	d.made = put(d.made)
+	return spanOf(from, d.end())
+}
+
+// threads returns the object of Threads, which does not name it.
+func (d *document) threads() span {
+	if d.object.empty() {
+		d.object = d.compose(func(dst []byte) []byte { return append(dst, threadsLiteral...) })
+	}
+	return d.object
+}
