@@ -40,7 +40,10 @@ func feedBatch(n int) []byte {
 	})
 }
 
-func BenchmarkParse(b *testing.B) {
+// benchmark runs what makes a benchmark of a notification's body for each sort
+// of notification and several numbers of updates. Rates are in bytes of the
+// body.
+func benchmark(b *testing.B, of func(b *testing.B, body []byte) func()) {
 	for _, bm := range []struct {
 		name string
 		make func(n int) []byte
@@ -53,36 +56,78 @@ func BenchmarkParse(b *testing.B) {
 				if got := len(parse(b, string(body))); got != n {
 					b.Fatalf("events: got %d, want %d", got, n)
 				}
+				run := of(b, body)
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := event.Parse(body); err != nil {
-						b.Fatal(err)
-					}
+					run()
 				}
 			})
 		}
 	}
 }
 
+func BenchmarkParse(b *testing.B) {
+	benchmark(b, func(b *testing.B, body []byte) func() {
+		return func() {
+			if _, err := event.Parse(body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// The stages of Parse, each alone.
+func BenchmarkValidate(b *testing.B) {
+	benchmark(b, func(_ *testing.B, body []byte) func() {
+		validate, _, _ := event.Stages(body)
+		return validate
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	benchmark(b, func(_ *testing.B, body []byte) func() {
+		_, scan, _ := event.Stages(body)
+		return scan
+	})
+}
+
+func BenchmarkIdentity(b *testing.B) {
+	benchmark(b, func(_ *testing.B, body []byte) func() {
+		_, _, identify := event.Stages(body)
+		return identify
+	})
+}
+
 func BenchmarkAppendJSON(b *testing.B) {
-	ev := parseOne(b, string(whatsAppBatch(1)))
-	buf := ev.AppendJSON(nil)
-	b.SetBytes(int64(len(buf)))
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = ev.AppendJSON(buf[:0])
-	}
+	benchmark(b, func(b *testing.B, body []byte) func() {
+		events := parse(b, string(body))
+		var buf []byte
+		return func() {
+			for i := range events {
+				buf = events[i].AppendJSON(buf[:0])
+			}
+		}
+	})
 }
 
 func BenchmarkAppendJSONArray(b *testing.B) {
-	events := parse(b, string(whatsAppBatch(1000)))
-	buf := event.AppendJSONArray(nil, events)
-	b.Run("1000", func(b *testing.B) {
-		b.SetBytes(int64(len(buf)))
-		b.ReportAllocs()
-		for b.Loop() {
-			buf = event.AppendJSONArray(buf[:0], events)
+	benchmark(b, func(b *testing.B, body []byte) func() {
+		events := parse(b, string(body))
+		var buf []byte
+		return func() { buf = event.AppendJSONArray(buf[:0], events) }
+	})
+}
+
+// From the body that arrives to the body that leaves.
+func BenchmarkParseAndAppendJSONArray(b *testing.B) {
+	benchmark(b, func(b *testing.B, body []byte) func() {
+		return func() {
+			events, err := event.Parse(body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_ = event.AppendJSONArray(nil, events)
 		}
 	})
 }
