@@ -1,0 +1,146 @@
+package event_test
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// A load is a sort of notification that costs more than Meta's do, of about as
+// many bytes as asked for.
+type load struct {
+	name string
+	make func(size int) string
+}
+
+// list makes a load of elements of a list.
+func listLoad(name, before, element, after string) load {
+	return load{name, func(size int) string {
+		elements := strings.Repeat(element+",", size/(len(element)+1))
+		return before + strings.TrimSuffix(elements, ",") + after
+	}}
+}
+
+// textLoad makes a load of one string, which is the text of a message.
+func textLoad(name, text string) load {
+	return load{name, func(size int) string {
+		return `{"object":"page","entry":[{"id":"1","messaging":[{"message":{"mid":"m","text":"` + strings.Repeat(text, size/len(text)) + `"}}]}]}`
+	}}
+}
+
+// loads is one of each sort. Only the first ones give many events.
+var loads = []load{
+	listLoad("numbers where items belong", `{"object":"page","entry":[{"id":"1","messaging":[`, `0`, `]}]}`),
+	listLoad("empty items", `{"object":"page","entry":[{"id":"1","messaging":[`, `{}`, `]}]}`),
+	listLoad("empty changes", `{"object":"page","entry":[{"id":"1","changes":[`, `{}`, `]}]}`),
+	listLoad("changed fields", `{"object":"page","entry":[{"id":"1","changed_fields":[`, `"a"`, `]}]}`),
+	listLoad("empty entries", `{"object":"page","entry":[`, `{}`, `]}`),
+	listLoad("empty notifications", `[`, `{}`, `]`),
+	listLoad("old verbs", `{"object":"user","entry":[{"changes":[`, `{"verb":1}`, `]}]}`),
+	listLoad("empty elements", `{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"f","value":{"messages":[`, `{}`, `]}}]}]}`),
+	listLoad("values of two arrays", `{"object":"whatsapp_business_account","entry":[{"changes":[`, `{"field":"f","value":{"calls":[{}],"groups":[{}]}}`, `]}]}`),
+	{"different numbers where items belong", func(size int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size; i++ {
+			fmt.Fprintf(&b, "%d,", i)
+		}
+		return `{"object":"page","entry":[{"id":"1","messaging":[` + b.String() + `0]}]}`
+	}},
+
+	listLoad("lists in a value", `{"object":"page","entry":[{"changes":[{"field":"f","value":[`, `[]`, `]}]}]}`),
+	listLoad("an entry behind what it needs", `{"entry":[{"changes":[{"value":[`, `1`, `],"field":"f"}],"id":"1"}],"object":"page"}`),
+	textLoad("one string", "a"),
+	textLoad("backslashes in one string", `\\`),
+	textLoad("quotes in one string", `\"`),
+	textLoad("escapes in one string", `\u0041`),
+	{"white space", func(size int) string { return strings.Repeat(" ", size) + `{}` }},
+	{"members of one object", func(size int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size; i++ {
+			fmt.Fprintf(&b, `"%x":1,`, i)
+		}
+		return `{"object":"page","entry":[{"changes":[{"field":"f","value":{` + b.String() + `"":1}}]}]}`
+	}},
+	listLoad("deepest nesting, often", `{"object":"page","entry":[{"changes":[{"field":"f","value":[`,
+		strings.Repeat("[", 9_000)+strings.Repeat("]", 9_000), `]}]}]}`),
+}
+
+func TestNoNotificationTakesManyTimesItsBytes(t *testing.T) {
+	const (
+		size  = 1 << 18
+		most  = 100 // bytes that are allocated for one of the notification, and for the most part thrown away
+		twice = 1.5 // how much more it may be in a notification twice as large, as slices grow in steps
+	)
+	for _, l := range loads {
+		t.Run(l.name, func(t *testing.T) {
+			half, whole := allocated(t, l.make(size/2)), allocated(t, l.make(size))
+			if whole > most || whole > twice*half {
+				t.Errorf("allocated for each byte: got %.0f, and %.0f with half as many, want at most %d, and about as many", whole, half, most)
+			}
+		})
+	}
+}
+
+// allocated returns how much memory Parse takes for each byte of the body.
+func allocated(t *testing.T, body string) float64 {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	events := parse(t, body)
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(events)
+	return float64(after.TotalAlloc-before.TotalAlloc) / float64(len(body))
+}
+
+func TestAnEventIsSmall(t *testing.T) {
+	t.Parallel()
+	if got, want := unsafe.Sizeof(event.Event{}), uintptr(80); got > want {
+		t.Errorf("size of an event: got %d bytes, want %d", got, want)
+	}
+}
+
+func TestManyUpdatesTakeFewAllocations(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"WhatsApp": whatsAppBatch(1000), "Messenger": messengerBatch(1000), "feed": feedBatch(1000),
+	} {
+		got := testing.AllocsPerRun(20, func() {
+			if _, err := event.Parse(body); err != nil {
+				t.Error(err)
+			}
+		})
+		if got > 20 {
+			t.Errorf("%s: allocations: got %.0f, want at most 20", name, got)
+		}
+	}
+}
+
+func TestMoreThanMaxSizeIsAnError(t *testing.T) {
+	t.Parallel()
+	events, err := event.Parse(make([]byte, event.MaxSize+1))
+	if !errors.Is(err, event.ErrTooLarge) || events != nil {
+		t.Errorf("got %d events and error %v, want %v", len(events), err, event.ErrTooLarge)
+	}
+}
+
+func BenchmarkParseLoads(b *testing.B) {
+	for _, l := range loads {
+		for _, size := range []int{1 << 16, 1 << 20} {
+			b.Run(fmt.Sprintf("%s/%d", l.name, size), func(b *testing.B) {
+				body := []byte(l.make(size))
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := event.Parse(body); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
