@@ -47,7 +47,7 @@ func (c *cursor) next() bool {
 // gap goes to whatever comes next.
 func (c *cursor) gap() {
 	text, i := c.text, c.pos
-	for i < len(text) && (text[i] == ',' || text[i] == ':' || text[i] <= ' ') {
+	for i < len(text) && isGap[text[i]] {
 		if text[i] <= ' ' {
 			c.spaced = true
 		}
@@ -63,7 +63,8 @@ func (c *cursor) name() []byte {
 	c.pos = end
 	c.gap()
 	if escaped {
-		return unquote(c.text[from:end])
+		text, _ := unquote(c.text[from:end])
+		return text
 	}
 	return c.text[from+1 : end-1]
 }
@@ -130,8 +131,12 @@ func (c *cursor) find(name string) bool {
 	return false
 }
 
-// endsScalar holds what may follow a number or a word.
-var endsScalar = [256]bool{',': true, '}': true, ']': true, ' ': true, '\t': true, '\n': true, '\r': true}
+var (
+	// What stands between tokens.
+	isGap = [256]bool{',': true, ':': true, ' ': true, '\t': true, '\n': true, '\r': true}
+	// What may follow a number or a word.
+	endsScalar = [256]bool{',': true, '}': true, ']': true, ' ': true, '\t': true, '\n': true, '\r': true}
+)
 
 // What looks for quotes and backslashes in eight bytes at once.
 const (

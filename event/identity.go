@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -33,18 +32,12 @@ func Digest(events []Event) ID {
 	return ID(h.Sum(sum[:0])[:len(ID{})])
 }
 
-// naturalKey appends the natural key that is the first to fit to s.keys, and
-// returns where it is. The span is empty where none fits.
-func (s *scanner) naturalKey(rules []naturalKey, kind literal, found *captures) span {
-	name := kind.text()
-	form := byte(0) // which of the kind's rules it is
+// naturalKey appends the natural key that is the first of a kind's to fit to
+// s.keys, and returns where it is. The span is empty where none fits.
+func (s *scanner) naturalKey(rules []naturalKey, found *captures) span {
 next:
 	for i := range rules {
 		rule := &rules[i]
-		if rule.kind != string(name) {
-			continue
-		}
-		form++
 		for _, m := range rule.must {
 			if !s.literal(found[m]).present() {
 				continue next
@@ -54,7 +47,7 @@ next:
 			return span{}
 		}
 		from := len(s.keys)
-		s.keys = append(s.keys, form)
+		s.keys = append(s.keys, byte(i+1))
 		for _, m := range rule.must {
 			s.keys = appendPart(s.keys, s.literal(found[m]), s.spaced)
 		}
@@ -184,15 +177,18 @@ func appendPart(dst []byte, l literal, spaced bool) []byte {
 	if len(l) == 0 {
 		return append(dst, 'n')
 	}
-	sort, value := byte('t'), l.text()
+	sort, value := byte('t'), []byte(l)
 	switch {
-	case value == nil:
-		sort, value = 'j', l
+	case l[0] == '"':
+		text, ok := unquote(l)
+		if value = text; !ok {
+			sort = 'e'
+		}
+	case !l.isNumber():
+		sort = 'j'
 		if spaced {
 			value = appendCompact(nil, l, spaced)
 		}
-	case l[0] == '"' && len(value) == len(l)-2 && bytes.IndexByte(value, '\\') >= 0:
-		sort = 'e' // escapes that say nothing in Unicode
 	}
 	dst = binary.AppendUvarint(append(dst, sort), uint64(len(value)))
 	return append(dst, value...)

@@ -15,32 +15,35 @@ type literal []byte
 // and escapes, the number as it is written. Everything else has no text. The
 // result shares the literal's bytes unless there is an escape to resolve.
 func (l literal) text() []byte {
-	if len(l) == 0 {
+	switch {
+	case len(l) == 0:
 		return nil
-	}
-	switch c := l[0]; {
-	case c == '"':
-		return unquote(l)
-	case c == '-' || '0' <= c && c <= '9':
+	case l[0] == '"':
+		text, _ := unquote(l)
+		return text
+	case l.isNumber():
 		return l
 	}
 	return nil
 }
 
 // unquote returns the content of a JSON string. A string that escapes half a
-// surrogate pair says nothing in Unicode; its escapes stay as they are, so
-// that two different ones stay different.
-func unquote(l literal) []byte {
+// surrogate pair says nothing in Unicode, and ok is false; its escapes stay as
+// they are, so that two different ones stay different.
+func unquote(l literal) (text []byte, ok bool) {
 	inner := l[1 : len(l)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
-		return inner
+		return inner, true
 	}
 	text, err := jsontext.AppendUnquote(nil, []byte(l))
 	if err != nil {
-		return inner
+		return inner, false
 	}
-	return text
+	return text, true
 }
+
+// isNumber reports whether the literal, which is not nil, is a number.
+func (l literal) isNumber() bool { return l[0] == '-' || '0' <= l[0] && l[0] <= '9' }
 
 // isName reports whether the literal is a string that is not empty.
 func (l literal) isName() bool { return len(l) > 2 && l[0] == '"' }
@@ -53,7 +56,7 @@ func (l literal) says(text string) bool { return string(l.text()) == text }
 
 // saysSomething reports whether the literal has a text that is not empty.
 func (l literal) saysSomething() bool {
-	return len(l) > 0 && (l[0] == '-' || '0' <= l[0] && l[0] <= '9') || l.isName()
+	return len(l) > 0 && (l.isNumber() || l.isName())
 }
 
 // present reports whether the literal can tell one update from another: null

@@ -178,7 +178,7 @@ func (s *scanner) addChange() {
 	u.time = s.found[timestamp]
 	u.subject = s.first(valueSubjects, &s.found)
 	if named {
-		u.key = s.naturalKey(valueKeys, s.literal(c.field), &s.found)
+		u.key = s.naturalKey(keysOf(valueKeys, s.literal(c.field).text()), &s.found)
 	}
 }
 
@@ -220,5 +220,5 @@ func (s *scanner) item(k kind) {
 	u.data[0] = data
 	u.time = s.found[timestamp]
 	u.subject = s.first(itemSubjects, &s.found)
-	u.key = s.naturalKey(itemKeys, kindLiterals[k], &s.found)
+	u.key = s.naturalKey(keysOfKind[k], &s.found)
 }

@@ -212,6 +212,32 @@ var (
 
 var participant = []member{recipientUserID, recipientParticipantID, recipientParticipantUserID}
 
+// keysOfKind are the natural keys of each kind that is no field.
+var keysOfKind = func() [][]naturalKey {
+	all := make([][]naturalKey, 0, len(kindLiterals))
+	for k, literal := range kindLiterals {
+		keys := itemKeys
+		if kind(k) >= firstArrayKind {
+			keys = elementKeys
+		}
+		all = append(all, keysOf(keys, literal.text()))
+	}
+	return all
+}()
+
+// keysOf returns the keys of one kind, which stand together.
+func keysOf(keys []naturalKey, kind []byte) []naturalKey {
+	from := 0
+	for from < len(keys) && keys[from].kind != string(kind) {
+		from++
+	}
+	to := from
+	for to < len(keys) && keys[to].kind == string(kind) {
+		to++
+	}
+	return keys[from:to]
+}
+
 // The update's own id, for the subject of its event: the first one there is.
 var (
 	itemSubjects    = []member{messageMID, editMID, postbackMID}

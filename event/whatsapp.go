@@ -46,7 +46,7 @@ func (s *scanner) element(k kind) {
 	u.data[1] = data
 	u.time = found[timestamp]
 	u.subject = s.first(elementSubjects, &found)
-	u.key = s.naturalKey(elementKeys, kindLiterals[k], &found)
+	u.key = s.naturalKey(keysOfKind[k], &found)
 }
 
 // split makes the elements that have been read updates of the change. The
