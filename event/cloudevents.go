@@ -2,6 +2,7 @@ package event
 
 import (
 	"net/url"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -17,6 +18,10 @@ func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 
 // AppendJSON appends the event in the JSON format of CloudEvents 1.0 to dst.
 func (e *Event) AppendJSON(dst []byte) []byte {
+	return e.append(slices.Grow(dst, e.size()))
+}
+
+func (e *Event) append(dst []byte) []byte {
 	dst = append(dst, `{"specversion":"1.0","id":"`...)
 	dst, _ = e.id.AppendText(dst)
 	dst = append(dst, `","source":"`...)
@@ -47,14 +52,30 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 // AppendJSONArray appends the events in the JSON batch format of CloudEvents
 // 1.0, an array, to dst.
 func AppendJSONArray(dst []byte, events []Event) []byte {
-	dst = append(dst, '[')
+	n := len("[]")
+	for i := range events {
+		n += events[i].size()
+	}
+	dst = append(slices.Grow(dst, n), '[')
 	for i := range events {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = events[i].AppendJSON(dst)
+		dst = events[i].append(dst)
 	}
 	return append(dst, ']')
+}
+
+// size is how many bytes of room AppendJSON makes: enough unless a part of
+// the source has to be escaped.
+func (e *Event) size() int {
+	const frame = 320 // the names, the id, the time, and what else is no part of the notification
+	at := e.at()
+	n := frame + 2*(at.object.len()+at.id.len()+at.uid.len()) + e.subject.len() + e.field.len() + len(e.doc.kindLiteral(&e.update))
+	for _, part := range e.data {
+		n += part.len()
+	}
+	return n
 }
 
 // appendAttribute appends a comma, the name and a string that says what the

@@ -120,6 +120,20 @@ func TestManyUpdatesTakeFewAllocations(t *testing.T) {
 	}
 }
 
+func TestToEncodeTakesOneAllocation(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"WhatsApp": whatsAppBatch(10), "Messenger": messengerBatch(10), "feed": feedBatch(10),
+	} {
+		events := parse(t, string(body))
+		if got := testing.AllocsPerRun(20, func() { _ = events[0].AppendJSON(nil) }); got != 1 {
+			t.Errorf("%s: allocations of an event: got %.0f, want 1", name, got)
+		}
+		if got := testing.AllocsPerRun(20, func() { _ = event.AppendJSONArray(nil, events) }); got != 1 {
+			t.Errorf("%s: allocations of several events: got %.0f, want 1", name, got)
+		}
+	}
+}
+
 func TestMoreThanMaxSizeIsAnError(t *testing.T) {
 	t.Parallel()
 	events, err := event.Parse(make([]byte, event.MaxSize+1))
