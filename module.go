@@ -19,6 +19,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/inspector" // comes with the plugin
 )
 
 func init() {

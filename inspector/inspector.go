@@ -1,0 +1,199 @@
+// Package inspector is a Caddy HTTP handler that shows the events that
+// meta_webhook delivers on a page, as they arrive. It stands where the app
+// would, or in front of it.
+package inspector
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// The defaults of the handler's options.
+const (
+	defaultName      = "default"
+	defaultPath      = "/inspector"
+	defaultMaxEvents = 1000
+	defaultMaxBytes  = 16_000_000
+)
+
+// Handler shows the events that the `meta_webhook` handler in front of it
+// delivers on a page, as they arrive.
+//
+// It stands where the app would, and answers 200 to every event; or, with
+// `pass`, in front of the app, and shows what that has answered as well. What
+// is no delivery of `meta_webhook` and does not ask for the page goes to the
+// next handler: nobody can put an event on the page whom `meta_webhook` has
+// not let through.
+//
+// The page shows customers' data. It is for whoever is on the same machine,
+// and for addresses that `allow` names; others are answered 403, as an error
+// that has one of these words in `{http.meta_webhook_inspector.error}`:
+//
+// Reason | Description
+// -------|------------
+// `client_not_allowed` | The client is neither on this machine nor in `allow`
+// `untrusted_proxy` | The request came through a proxy that is none of the server's `trusted_proxies`
+// `host_not_allowed` | Over plain HTTP, the page was asked for by a name other than `localhost`, which could be a stranger's name that resolves to this machine
+// `cross_site` | Another website asked for it
+type Handler struct {
+	// What ties the page to the events it shows, over reloads of the
+	// configuration, too. Handlers of one name show the same events.
+	// Default: `default`.
+	Name string `json:"name,omitempty"`
+
+	// Where the page is, for GET. Events are taken at whatever path they are
+	// delivered to. Default: `/inspector`.
+	Path string `json:"path,omitempty"`
+
+	// Hand events on to the next handler instead of answering 200. An event
+	// is shown once that has answered, with the status of the answer.
+	Pass bool `json:"pass,omitempty"`
+
+	// How many events to keep, in memory. The oldest are dropped first.
+	// Default: 1000.
+	MaxEvents int `json:"max_events,omitempty"`
+
+	// About how many bytes of them to keep. What is delivered in one request
+	// and is larger than that is shown without its payload. Default: 16000000.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
+
+	// Who may see the page, beside whoever is on this machine: IP addresses
+	// and CIDR ranges. It is the connection's address that counts, or, behind
+	// one of the server's `trusted_proxies`, the client's address that the
+	// proxy reports; set `trusted_proxies_strict` where a proxy adds to what
+	// the client has reported itself. Whoever comes through a proxy is not on
+	// this machine, wherever the proxy is. Default: nobody.
+	Allow []string `json:"allow,omitempty"`
+
+	allowed  []netip.Prefix
+	journal  *journal
+	refusals *rate.Sometimes // to log
+	stopping chan struct{}   // closed when the server begins to shut down
+	stop     func()
+	logger   *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.meta_webhook_inspector",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision sets the defaults, reads who may see the page, and takes up the
+// events that the handlers of this name have kept.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.refusals = &rate.Sometimes{First: 5, Interval: 10 * time.Second}
+	h.setDefaults()
+	for _, address := range h.Allow {
+		prefix, err := caddyhttp.CIDRExpressionToPrefix(address)
+		if err != nil {
+			return fmt.Errorf("allow: %q is neither an IP address nor a CIDR range", address)
+		}
+		h.allowed = append(h.allowed, prefix.Masked())
+	}
+
+	// a stream would keep the server from shutting down for as long as the
+	// page is open
+	h.stopping = make(chan struct{})
+	h.stop = sync.OnceFunc(func() { close(h.stopping) })
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		server.RegisterOnShutdown(h.stop)
+	}
+
+	var err error
+	h.journal, err = openJournal(h.Name)
+	return err
+}
+
+func (h *Handler) setDefaults() {
+	if h.Name == "" {
+		h.Name = defaultName
+	}
+	if h.Path == "" {
+		h.Path = defaultPath
+	}
+	if h.MaxEvents == 0 {
+		h.MaxEvents = defaultMaxEvents
+	}
+	if h.MaxBytes == 0 {
+		h.MaxBytes = defaultMaxBytes
+	}
+}
+
+// Validate reports options that have no meaning.
+func (h *Handler) Validate() error {
+	switch {
+	case !isPath(h.Path):
+		return fmt.Errorf("path: %q is not a path such as %s", h.Path, defaultPath)
+	case h.MaxEvents < 0:
+		return errors.New("max_events: must be at least 1")
+	case h.MaxBytes < 0:
+		return errors.New("max_bytes: must be at least 1")
+	}
+	return nil
+}
+
+// isPath reports whether the page can be at a path.
+func isPath(p string) bool {
+	return strings.HasPrefix(p, "/") && path.Clean(p) == p
+}
+
+// Cleanup ends the streams of events, and gives the journal back.
+func (h *Handler) Cleanup() error {
+	if h.stop != nil {
+		h.stop()
+	}
+	if h.journal == nil {
+		return nil
+	}
+	return h.journal.close()
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if isDelivery(r) {
+		return h.take(w, r, next)
+	}
+	if serve := h.resource(r.URL.Path); serve != nil {
+		return h.servePage(w, r, serve)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// isDelivery reports whether a request is one that meta_webhook has made. It
+// is the only one for which this placeholder has a value; nothing that a
+// sender can send gives it one.
+func isDelivery(r *http.Request) bool {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok || r.Method != http.MethodPost {
+		return false
+	}
+	_, ok = repl.Get("http.meta_webhook.event.id")
+	return ok
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
