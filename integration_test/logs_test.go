@@ -167,14 +167,11 @@ func TestExampleKeepsSecretsOutOfTheLogs(t *testing.T) {
 	g := newGateway(t, plainHTTP1)
 	logging := fmt.Sprintf("log {\noutput file %s {\nroll_disabled\n}\nlevel DEBUG\n", g.logFile())
 	example := readFile(t, filepath.Join("..", "example.Caddyfile"))
-	for _, port := range []string{"localhost:8080", "localhost:8081"} {
-		if !strings.Contains(example, port) {
-			t.Fatalf("got an example without %s, want it there to be moved to a free port", port)
-		}
+	if want := "localhost:8080"; !strings.Contains(example, want) {
+		t.Fatalf("got an example without %s, want it there to be moved to a free port", want)
 	}
 	config, err := adapt(strings.NewReplacer(
 		"localhost:8080", "127.0.0.1:"+strconv.Itoa(g.port),
-		"localhost:8081", "127.0.0.1:"+strconv.Itoa(freePort(t)),
 		"\tlog {\n", logging,
 		"admin off\n", "admin off\ndefault_bind 127.0.0.1\nstorage file_system "+g.dir+"\nstorage_clean_interval off\nstorage_check off\n",
 	).Replace(example))
@@ -197,10 +194,11 @@ func TestExampleKeepsSecretsOutOfTheLogs(t *testing.T) {
 	r.Header.Set(signatureHeader, sign("wrong", body))
 	wantStatus(t, g.do(r), 401)
 
-	logs := g.logs()
-	if want := "com.facebook.whatsapp_business_account.messages"; !strings.Contains(logs, want) {
-		t.Errorf("got no log line with %s, want the app's", want)
+	if got := readEvents(g, 1)[0]; got.Type != "com.facebook.whatsapp_business_account.messages" {
+		t.Errorf("got the event %+v on the page, want the message", got)
 	}
+
+	logs := g.logs()
 	wantNotLogged(t, logs, map[string]string{
 		"verify token": token, "app secret": appSecret, "digest": digest(appSecret, body), "wrong digest": digest("wrong", body), "body": "wamid.confidential",
 	})
