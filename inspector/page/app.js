@@ -16,15 +16,17 @@ const list = new List(get("list"), get("more"), store);
 
 let paused = false;
 let waiting = []; // events that are not shown yet
-let bounds = { max_events: 1000 };
+let chars = 0; // of their payloads
+let bounds = { max_events: 1000, max_bytes: 16e6 };
 let frame = 0;
 let matches = filter({ object: "", kind: "", text: "" });
 
 connect("events", {
 	event(event) {
 		waiting.push(event);
-		if (waiting.length > bounds.max_events) {
-			waiting = waiting.slice(-bounds.max_events);
+		chars += event.payload.length;
+		while (waiting.length > 1 && (waiting.length > bounds.max_events || chars > bounds.max_bytes)) {
+			chars -= waiting.shift().payload.length;
 		}
 		schedule();
 	},
@@ -56,6 +58,7 @@ function show() {
 	if (!paused && waiting.length > 0) {
 		const events = waiting;
 		waiting = [];
+		chars = 0;
 		store.add(events);
 		offer(object, events.map((event) => event.object));
 		offer(kind, events.map((event) => event.kind));
