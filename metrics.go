@@ -34,11 +34,15 @@ var (
 		"How long duplicates waited for the outcome of a delivery.", prometheus.DefBuckets), []string{"name"})
 )
 
-// counters are the collectors that are counters.
-var counters = []*prometheus.CounterVec{verificationsTotal, notificationsTotal, eventsTotal, dedupErrors}
+// A countsOfNames is a collector that has what it counts by the handlers' names.
+type countsOfNames interface {
+	prometheus.Collector
+	DeletePartialMatch(prometheus.Labels) int
+}
 
-// histograms are the collectors that are histograms.
-var histograms = []*prometheus.HistogramVec{deliveryDuration, notificationSize, dedupWait}
+var countsByName = []countsOfNames{
+	verificationsTotal, notificationsTotal, eventsTotal, deliveryDuration, notificationSize, dedupErrors, dedupWait,
+}
 
 func metric(name, help string) prometheus.Opts {
 	return prometheus.Opts{Namespace: "caddy", Subsystem: "meta_webhook", Name: name, Help: help}
@@ -70,18 +74,13 @@ type meter struct {
 // newMeter returns the meter of the handler of this name, and has the metrics
 // of the configuration show what it counts.
 func newMeter(ctx caddy.Context, name string) (*meter, error) {
-	collectors := []prometheus.Collector{undelivered}
-	for _, c := range counters {
-		collectors = append(collectors, c)
-	}
-	for _, h := range histograms {
-		collectors = append(collectors, h)
-	}
-	for _, c := range collectors {
-		err := ctx.GetMetricsRegistry().Register(c)
-		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
+	for _, c := range countsByName {
+		if err := register(ctx, c); err != nil {
 			return nil, err
 		}
+	}
+	if err := register(ctx, undelivered); err != nil {
+		return nil, err
 	}
 	label := prometheus.Labels{"name": name}
 	m := &meter{
@@ -99,14 +98,19 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 	return m, nil
 }
 
+// register has the metrics of a configuration show what c counts.
+func register(ctx caddy.Context, c prometheus.Collector) error {
+	err := ctx.GetMetricsRegistry().Register(c)
+	if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		return nil
+	}
+	return err
+}
+
 // forgetCounts drops what was counted under a name.
 func forgetCounts(name string) {
-	label := prometheus.Labels{"name": name}
-	for _, c := range counters {
-		c.DeletePartialMatch(label)
-	}
-	for _, h := range histograms {
-		h.DeletePartialMatch(label)
+	for _, c := range countsByName {
+		c.DeletePartialMatch(prometheus.Labels{"name": name})
 	}
 }
 

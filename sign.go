@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,7 +68,7 @@ func (k signingKeys) sign(h http.Header, id string, body []byte, now time.Time) 
 	signatures := make([]string, len(k))
 	for i, key := range k {
 		mac := hmac.New(sha256.New, key)
-		io.WriteString(mac, id+"."+timestamp+".")
+		mac.Write([]byte(id + "." + timestamp + "."))
 		mac.Write(body)
 		signatures[i] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	}
