@@ -20,7 +20,9 @@ import (
 // answered notes what a request is answered with.
 func (h *Handler) answered(r *http.Request, result string) {
 	h.meter.answered(r.Method, result)
-	accessLog(r, zap.String("meta_webhook.result", result))
+	if extra := accessLog(r); extra != nil {
+		extra.Set(zap.String("meta_webhook.result", result))
+	}
 	describe(r.Context(), func() []attribute.KeyValue {
 		return []attribute.KeyValue{attribute.String("meta_webhook.name", h.Name), attribute.String("meta_webhook.result", result)}
 	})
@@ -39,11 +41,11 @@ func resultOf(err error) string {
 
 // logNotification logs what has become of an authentic notification.
 func (h *Handler) logNotification(d *delivery, result string) {
-	accessLog(d.original,
-		zap.Int("meta_webhook.events", len(d.all)),
-		zap.Int("meta_webhook.duplicates", d.duplicates),
-		zap.Int("meta_webhook.failed", d.failed),
-	)
+	if extra := accessLog(d.original); extra != nil {
+		extra.Set(zap.Int("meta_webhook.events", len(d.all)))
+		extra.Set(zap.Int("meta_webhook.duplicates", d.duplicates))
+		extra.Set(zap.Int("meta_webhook.failed", d.failed))
+	}
 	describe(d.original.Context(), func() []attribute.KeyValue {
 		return []attribute.KeyValue{
 			attribute.Int("meta_webhook.events", len(d.all)),
@@ -108,15 +110,11 @@ func (h *Handler) fields(suppressed int64, more ...zap.Field) []zap.Field {
 	return fields
 }
 
-// accessLog adds fields to the request's line in the access log.
-func accessLog(r *http.Request, fields ...zap.Field) {
-	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
-	if !ok {
-		return
-	}
-	for _, field := range fields {
-		extra.Set(field)
-	}
+// accessLog returns what is added to the request's line in the access log, nil
+// without one.
+func accessLog(r *http.Request) *caddyhttp.ExtraLogFields {
+	extra, _ := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	return extra
 }
 
 // A lineRate is how many lines about one thing are logged: some at once, then
