@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A load is what a server is driven with for a while: connections that are
+// kept alive, each of which sends its next request when it has got the answer
+// to the last.
+type load struct {
+	workload    *workload
+	connections int
+	duration    time.Duration
+	client      *tls.Config // for a secure workload
+	want        int         // the status of every answer
+}
+
+// nextID is the first id that no connection has used.
+var nextID atomic.Uint64
+
+// idsEach is how many ids a connection may use.
+const idsEach = 1 << 32
+
+// A lane is one connection under load.
+type lane struct {
+	conn      net.Conn
+	reader    *bufio.Reader
+	source    *source
+	want      int
+	latencies []time.Duration
+	fresh     int // requests whose events are new
+}
+
+// A result is what a load has come to.
+type result struct {
+	latencies []time.Duration
+	elapsed   time.Duration
+	fresh     int
+}
+
+// run drives the server at addr. Before the clock starts, every connection is
+// made and has got an answer; begin and end are called while nothing is under
+// way.
+func (l load) run(addr string, begin, end func() error) (r result, err error) {
+	lanes := make([]*lane, l.connections)
+	for i := range lanes {
+		if lanes[i], err = l.open(addr); err != nil {
+			return r, err
+		}
+		defer lanes[i].conn.Close()
+	}
+	if err := together(lanes, (*lane).exchange); err != nil {
+		return r, err
+	}
+	for _, c := range lanes {
+		c.latencies, c.fresh = c.latencies[:0], 0
+	}
+	if err := begin(); err != nil {
+		return r, err
+	}
+	start := time.Now()
+	until := start.Add(l.duration)
+	err = together(lanes, func(c *lane) error {
+		for time.Now().Before(until) {
+			if err := c.exchange(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.elapsed = time.Since(start)
+	if err != nil {
+		return r, err
+	}
+	if err := end(); err != nil {
+		return r, err
+	}
+	for _, c := range lanes {
+		r.latencies = append(r.latencies, c.latencies...)
+		r.fresh += c.fresh
+	}
+	return r, nil
+}
+
+// together runs f on all lanes at once.
+func together(lanes []*lane, f func(*lane) error) error {
+	errs := make([]error, len(lanes))
+	var running sync.WaitGroup
+	for i, c := range lanes {
+		running.Go(func() { errs[i] = f(c) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+func (l load) open(addr string) (*lane, error) {
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return nil, err
+	}
+	if l.workload.secure {
+		conn = tls.Client(conn, l.client)
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	first := nextID.Add(idsEach) - idsEach
+	return &lane{
+		conn:   conn,
+		reader: bufio.NewReader(conn),
+		source: newSource(l.workload, net.JoinHostPort(serverName, port), first),
+		want:   l.want,
+	}, nil
+}
+
+// exchange sends a request and reads the answer.
+func (c *lane) exchange() error {
+	request, fresh := c.source.make()
+	start := time.Now()
+	if err := c.conn.SetDeadline(start.Add(patience)); err != nil {
+		return err
+	}
+	if _, err := c.conn.Write(request); err != nil {
+		return err
+	}
+	h, err := readMessage(c.reader)
+	if err != nil {
+		return err
+	}
+	c.latencies = append(c.latencies, time.Since(start))
+	if fresh {
+		c.fresh++
+	}
+	switch {
+	case h.status != c.want:
+		return fmt.Errorf("answered %d, want %d", h.status, c.want)
+	case h.close:
+		return errors.New("the server closes the connection")
+	}
+	return nil
+}
