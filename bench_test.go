@@ -1,0 +1,298 @@
+package metawebhook
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// updates returns a notification of n updates that no other has, of about 175
+// bytes each: as many statuses of WhatsApp, ten to an entry.
+func updates(n, number int) string {
+	var b strings.Builder
+	b.WriteString(`{"object":"whatsapp_business_account","entry":[`)
+	for i := range n {
+		switch {
+		case i == 0:
+			b.WriteString(`{"id":"102290129340398","changes":[`)
+		case i%10 == 0:
+			fmt.Fprintf(&b, `]},{"id":"10229012934%04d","changes":[`, i/10)
+		default:
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"value":{"metadata":{"phone_number_id":"106540352242922"},"statuses":[{"id":"wamid.HBgL%08d%08d",`+
+			`"status":"read","timestamp":"1767225600"}]},"field":"messages"}`, number, i)
+	}
+	b.WriteString(`]}]}`)
+	return b.String()
+}
+
+// accepts is an app that reads what it gets, and answers 200.
+var accepts = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	_, err := io.Copy(io.Discard, r.Body)
+	w.WriteHeader(http.StatusOK)
+	return err
+})
+
+// benchmarkHandler measures what the handler does with requests that it has
+// not seen before. They are made while the clock stands.
+func benchmarkHandler(b *testing.B, h *Handler, size int, request func(i int) *http.Request, refused bool) {
+	b.Helper()
+	b.ReportAllocs()
+	if size > 0 {
+		b.SetBytes(int64(size))
+	}
+	ready := make([]*http.Request, max(16, min(1024, 1<<20/(size+1))))
+	b.ResetTimer()
+	for i := range b.N {
+		if i%len(ready) == 0 {
+			b.StopTimer()
+			for at := range ready {
+				ready[at] = request(i + at)
+			}
+			b.StartTimer()
+		}
+		w := &answer{header: make(http.Header)}
+		if err := h.ServeHTTP(w, ready[i%len(ready)], accepts); (err != nil) != refused {
+			b.Fatalf("got error %v, want one: %t", err, refused)
+		}
+	}
+}
+
+func BenchmarkHandler(b *testing.B) {
+	for _, deliver := range deliverModes {
+		for _, n := range []int{1, 10, 1000} {
+			b.Run(fmt.Sprintf("%s/%d", deliver, n), func(b *testing.B) {
+				h := provisioned(b, func(h *Handler) { h.Deliver = deliver })
+				benchmarkHandler(b, h, len(updates(n, 0)), func(i int) *http.Request { return newNotification(updates(n, i)) }, false)
+				b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+			})
+		}
+	}
+}
+
+func BenchmarkHandlerRepeats(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			h := provisioned(b)
+			body := updates(n, 0)
+			if _, status, _ := serve(h, newNotification(body), accepts); status != 0 {
+				b.Fatalf("the first of them: got status %d, want 200", status)
+			}
+			benchmarkHandler(b, h, len(body), func(int) *http.Request { return newNotification(body) }, false)
+		})
+	}
+}
+
+func BenchmarkHandlerForged(b *testing.B) {
+	body := updates(3, 0)
+	forged := sign("another secret", body)
+	benchmarkHandler(b, provisioned(b), len(body), func(int) *http.Request {
+		r := newNotification(body)
+		r.Header.Set(signatureHeader, forged)
+		return r
+	}, true)
+}
+
+func BenchmarkHandlerVerification(b *testing.B) {
+	benchmarkHandler(b, provisioned(b), 0, func(int) *http.Request {
+		return newRequest(http.MethodGet, "https://example.com/webhooks?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=correct%20horse", "")
+	}, false)
+}
+
+// BenchmarkHandlerMemory measures what is held, per byte of the bodies, while
+// the app works on many notifications at once.
+func BenchmarkHandlerMemory(b *testing.B) {
+	for _, deliver := range deliverModes {
+		b.Run(deliver, func(b *testing.B) {
+			const inFlight = 32
+			h := provisioned(b, func(h *Handler) { h.Deliver, h.Parallel = deliver, 0 })
+			if deliver == deliverEach {
+				h.Parallel = defaultParallel
+			}
+			size, held := 0, 0.0
+			for round := range b.N {
+				requests := make([]*http.Request, inFlight)
+				for i := range requests {
+					body := updates(1000, round*inFlight+i)
+					size = len(body)
+					requests[i] = newNotification(body)
+				}
+				arrived, release, done := make(chan struct{}, inFlight*1000), make(chan struct{}), make(chan error, inFlight)
+				next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+					arrived <- struct{}{}
+					<-release
+					w.WriteHeader(http.StatusOK)
+					return nil
+				})
+				before := heap()
+				for _, r := range requests {
+					go func() { done <- h.ServeHTTP(&answer{header: make(http.Header)}, r, next) }()
+				}
+				for range inFlight * max(1, h.Parallel) {
+					<-arrived
+				}
+				held += float64(heap()-before) / float64(inFlight*size)
+				close(release)
+				for range requests {
+					if err := <-done; err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(held/float64(b.N), "held-B/body-B")
+		})
+	}
+}
+
+// heap returns how much memory is in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // what pools hold is theirs for another cycle
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// benchmarkStage measures one stage with notifications of 1, 10 and 1000
+// updates.
+func benchmarkStage(b *testing.B, prepare func(b *testing.B, body []byte, events []event.Event) func()) {
+	b.Helper()
+	for _, n := range []int{1, 10, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			body := []byte(updates(n, 0))
+			events, err := event.Parse(body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			stage := prepare(b, body, events)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				stage()
+			}
+		})
+	}
+}
+
+func BenchmarkStageRead(b *testing.B) {
+	benchmarkStage(b, func(b *testing.B, body []byte, _ []event.Event) func() {
+		h := provisioned(b)
+		r := newNotification(string(body))
+		w := &answer{header: make(http.Header)}
+		text := string(body)
+		return func() {
+			r.Body = io.NopCloser(strings.NewReader(text))
+			if _, err := h.readBody(w, r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkStageSignature(b *testing.B) {
+	benchmarkStage(b, func(b *testing.B, body []byte, _ []event.Event) func() {
+		h := provisioned(b)
+		header := newNotification(string(body)).Header
+		return func() {
+			if sig, err := parseSignature(header); err != nil || !h.secrets.signed(body, sig) {
+				b.Fatal("not signed")
+			}
+		}
+	})
+}
+
+func BenchmarkStageParse(b *testing.B) {
+	benchmarkStage(b, func(b *testing.B, body []byte, _ []event.Event) func() {
+		return func() {
+			if _, err := event.Parse(body); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkStageIdentity(b *testing.B) {
+	benchmarkStage(b, func(b *testing.B, _ []byte, events []event.Event) func() {
+		return func() {
+			if first, _ := distinct(events); len(keys(first)) != len(events) {
+				b.Fatal("not distinct")
+			}
+		}
+	})
+}
+
+// BenchmarkStageClaim measures a claim and its record in memory.
+func BenchmarkStageClaim(b *testing.B) {
+	benchmarkStage(b, func(b *testing.B, _ []byte, events []event.Event) func() {
+		h := provisioned(b)
+		store, err := h.store.acquire()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = h.store.release() })
+		d := &delivery{ctx: context.Background()}
+		round := uint64(0)
+		return func() {
+			c, err := h.claim(d, renamed{store, &round}, events)
+			if err != nil || len(c.events) != len(events) {
+				b.Fatalf("got a claim on %d events, %v; want %d", len(c.events), err, len(events))
+			}
+			c.note(0, len(events), nil)
+			c.settle()
+			round++
+		}
+	})
+}
+
+// renamed is a store to which the same events are others in each round.
+type renamed struct {
+	dedup.Store
+	round *uint64
+}
+
+func (s renamed) Claim(ctx context.Context, token dedup.Token, events []dedup.Key, lease time.Duration) ([]dedup.State, error) {
+	s.rename(events)
+	return s.Store.Claim(ctx, token, events, lease)
+}
+
+func (s renamed) Commit(ctx context.Context, token dedup.Token, events []dedup.Key, window time.Duration) error {
+	s.rename(events)
+	return s.Store.Commit(ctx, token, events, window)
+}
+
+func (s renamed) rename(events []dedup.Key) {
+	for i := range events {
+		binary.NativeEndian.PutUint64(events[i][:], binary.NativeEndian.Uint64(events[i][:])+*s.round)
+	}
+}
+
+func BenchmarkStageEncode(b *testing.B) {
+	benchmarkStage(b, func(_ *testing.B, _ []byte, events []event.Event) func() {
+		return func() { event.AppendJSONArray(nil, events) }
+	})
+}
+
+func BenchmarkStageDeliver(b *testing.B) {
+	benchmarkStage(b, func(b *testing.B, body []byte, events []event.Event) func() {
+		h := provisioned(b)
+		d := &delivery{ctx: context.Background(), original: newNotification(string(body)), next: accepts}
+		m := message{events: events, id: events[0].ID(), contentType: typeJSON, body: body}
+		return func() {
+			if f := h.send(d, m); f != nil {
+				b.Fatal(f.err)
+			}
+		}
+	})
+}
