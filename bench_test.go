@@ -38,6 +38,12 @@ func updates(n, number int) string {
 	return b.String()
 }
 
+// notified is newNotification as a server without an access log hands it on.
+func notified(body string) *http.Request {
+	r := newNotification(body)
+	return r.WithContext(context.WithValue(r.Context(), caddyhttp.ServerCtxKey, new(caddyhttp.Server)))
+}
+
 // accepts is an app that reads what it gets, and answers 200.
 var accepts = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 	_, err := io.Copy(io.Discard, r.Body)
@@ -75,7 +81,7 @@ func BenchmarkHandler(b *testing.B) {
 		for _, n := range []int{1, 10, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", deliver, n), func(b *testing.B) {
 				h := provisioned(b, func(h *Handler) { h.Deliver = deliver })
-				benchmarkHandler(b, h, len(updates(n, 0)), func(i int) *http.Request { return newNotification(updates(n, i)) }, false)
+				benchmarkHandler(b, h, len(updates(n, 0)), func(i int) *http.Request { return notified(updates(n, i)) }, false)
 				b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
 			})
 		}
@@ -87,10 +93,10 @@ func BenchmarkHandlerRepeats(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			h := provisioned(b)
 			body := updates(n, 0)
-			if _, status, _ := serve(h, newNotification(body), accepts); status != 0 {
+			if _, status, _ := serve(h, notified(body), accepts); status != 0 {
 				b.Fatalf("the first of them: got status %d, want 200", status)
 			}
-			benchmarkHandler(b, h, len(body), func(int) *http.Request { return newNotification(body) }, false)
+			benchmarkHandler(b, h, len(body), func(int) *http.Request { return notified(body) }, false)
 		})
 	}
 }
@@ -99,7 +105,7 @@ func BenchmarkHandlerForged(b *testing.B) {
 	body := updates(3, 0)
 	forged := sign("another secret", body)
 	benchmarkHandler(b, provisioned(b), len(body), func(int) *http.Request {
-		r := newNotification(body)
+		r := notified(body)
 		r.Header.Set(signatureHeader, forged)
 		return r
 	}, true)
@@ -127,7 +133,7 @@ func BenchmarkHandlerMemory(b *testing.B) {
 				for i := range requests {
 					body := updates(1000, round*inFlight+i)
 					size = len(body)
-					requests[i] = newNotification(body)
+					requests[i] = notified(body)
 				}
 				arrived, release, done := make(chan struct{}, inFlight*1000), make(chan struct{}), make(chan error, inFlight)
 				next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
@@ -189,7 +195,7 @@ func benchmarkStage(b *testing.B, prepare func(b *testing.B, body []byte, events
 func BenchmarkStageRead(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, body []byte, _ []event.Event) func() {
 		h := provisioned(b)
-		r := newNotification(string(body))
+		r := notified(string(body))
 		w := &answer{header: make(http.Header)}
 		text := string(body)
 		return func() {
@@ -204,7 +210,7 @@ func BenchmarkStageRead(b *testing.B) {
 func BenchmarkStageSignature(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, body []byte, _ []event.Event) func() {
 		h := provisioned(b)
-		header := newNotification(string(body)).Header
+		header := notified(string(body)).Header
 		return func() {
 			if sig, err := parseSignature(header); err != nil || !h.secrets.signed(body, sig) {
 				b.Fatal("not signed")
@@ -287,7 +293,7 @@ func BenchmarkStageEncode(b *testing.B) {
 func BenchmarkStageDeliver(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, body []byte, events []event.Event) func() {
 		h := provisioned(b)
-		d := &delivery{ctx: context.Background(), original: newNotification(string(body)), next: accepts}
+		d := &delivery{ctx: context.Background(), original: notified(string(body)), next: accepts}
 		m := message{events: events, id: events[0].ID(), contentType: typeJSON, body: body}
 		return func() {
 			if f := h.send(d, m); f != nil {
