@@ -113,6 +113,9 @@ func (h *Handler) fields(suppressed int64, more ...zap.Field) []zap.Field {
 // accessLog returns what is added to the request's line in the access log, nil
 // without one.
 func accessLog(r *http.Request) *caddyhttp.ExtraLogFields {
+	if server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); server != nil && server.Logs == nil {
+		return nil
+	}
 	extra, _ := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
 	return extra
 }
