@@ -59,7 +59,7 @@ const (
 // claim claims events.
 func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*claims, error) {
 	c := &claims{h: h, store: store, token: newToken()}
-	ctx, cancel := context.WithTimeout(d.ctx, storeTimeout)
+	ctx, cancel := within(d.ctx, storeTimeout)
 	defer cancel()
 	states, err := store.Claim(ctx, c.token, keys(events), h.lease)
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *claims) renew() {
 	}
 	c.record()
 	open := c.with(waiting)
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := within(context.Background(), storeTimeout)
 	defer cancel()
 	states, err := c.store.Claim(ctx, c.token, c.keys(open), c.h.lease)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *claims) settle() []event.Event {
 	c.settled = true
 	c.record()
 	if open := append(c.with(waiting), c.with(failed)...); len(open) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		ctx, cancel := within(context.Background(), storeTimeout)
 		defer cancel()
 		if err := c.store.Release(ctx, c.token, c.keys(open)); err != nil {
 			c.h.storeFailed("release", err)
@@ -195,7 +195,7 @@ func (c *claims) record() {
 				later = append(later, i)
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		ctx, cancel := within(context.Background(), storeTimeout)
 		if err := c.store.Commit(ctx, c.token, c.keys(now), window); err != nil {
 			c.h.storeFailed("commit", err)
 		}
