@@ -149,12 +149,11 @@ func (d *delivery) inherit(r *http.Request, repl *caddy.Replacer, m *message) {
 		maps.Copy(ctx.Value(caddyhttp.VarsCtxKey).(map[string]any), vars)
 	}
 	if groups, ok := before.Value(routeGroupCtxKey).(map[string]struct{}); ok {
-		ctx = context.WithValue(ctx, routeGroupCtxKey, maps.Clone(groups))
+		maps.Copy(ctx.Value(routeGroupCtxKey).(map[string]struct{}), groups)
 	}
-	if uri := before.Value(caddyhttp.OriginalRequestCtxKey); uri != nil {
-		ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, uri)
+	if first, ok := before.Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && !sameTarget(&first, r) {
+		*r = *r.WithContext(context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, first)) // in place: the replacer knows r by its address
 	}
-	*r = *r.WithContext(ctx) // in place: the replacer knows r by its address
 
 	outer, _ := before.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Map(func(key string) (any, bool) {
@@ -168,14 +167,22 @@ func (d *delivery) inherit(r *http.Request, repl *caddy.Replacer, m *message) {
 	})
 }
 
+// sameTarget tells whether r, which is prepared, has what Caddy keeps of a
+// request as it came: nothing has been rewritten.
+func sameTarget(first, r *http.Request) bool {
+	return first.Method == r.Method && first.RequestURI == r.RequestURI && first.RemoteAddr == r.RemoteAddr &&
+		first.URL != nil && *first.URL == *r.URL
+}
+
 // header makes the header of a message's request.
 func (d *delivery) header(ctx context.Context, m message) http.Header {
 	id := m.id.String()
+	values := []string{m.contentType, strconv.Itoa(len(m.body)), id, id}
 	h := http.Header{
-		"Content-Type":    {m.contentType},
-		"Content-Length":  {strconv.Itoa(len(m.body))},
-		"Webhook-Id":      {id},
-		"Idempotency-Key": {id}, // lets net/http send a POST again when a kept-alive connection turns out to be closed
+		"Content-Type":    values[0:1:1],
+		"Content-Length":  values[1:2:2],
+		"Webhook-Id":      values[2:3:3],
+		"Idempotency-Key": values[3:4:4], // lets net/http send a POST again when a kept-alive connection turns out to be closed
 	}
 	d.signing.sign(h, id, m.body, time.Now())
 	if m.signature != nil {
