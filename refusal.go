@@ -119,8 +119,13 @@ func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 	}
 	h.answered(r, f.reason)
 	setReason(r, f.reason)
-	return caddyhttp.Error(f.status, f)
+	// Caddy fills in what is not set. Where in this code it happened tells
+	// nobody more than the reason, and costs more than all the rest.
+	return caddyhttp.Error(f.status, caddyhttp.HandlerError{Err: f, Trace: refusedHere})
 }
+
+// refusedHere is what a refusal has for a trace.
+const refusedHere = "metawebhook.(*Handler).refuse"
 
 // refuseForNow refuses a notification that is welcome later: when the claims
 // that are held now have ended, if not before.
