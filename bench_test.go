@@ -286,7 +286,7 @@ func (s renamed) rename(events []dedup.Key) {
 
 func BenchmarkStageEncode(b *testing.B) {
 	benchmarkStage(b, func(_ *testing.B, _ []byte, events []event.Event) func() {
-		return func() { event.AppendJSONArray(nil, events) }
+		return func() { encoded(func(b []byte) []byte { return event.AppendJSONArray(b, events) }) }
 	})
 }
 
