@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -93,7 +94,8 @@ func (l load) run(addr string, begin, end func() error) (r result, err error) {
 	return r, nil
 }
 
-// together runs f on all lanes at once.
+// together runs f on all lanes at once, and returns the first error there is:
+// what ails one connection ails all.
 func together(lanes []*lane, f func(*lane) error) error {
 	errs := make([]error, len(lanes))
 	var running sync.WaitGroup
@@ -101,7 +103,7 @@ func together(lanes []*lane, f func(*lane) error) error {
 		running.Go(func() { errs[i] = f(c) })
 	}
 	running.Wait()
-	return errors.Join(errs...)
+	return cmp.Or(errs...)
 }
 
 func (l load) open(addr string) (*lane, error) {

@@ -145,10 +145,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	rep := &report{Machine: describeMachine(), Connections: o.connections, Rounds: o.rounds, Duration: o.duration.String()}
+	var failed error
 	for _, w := range chosen {
 		rows, err := b.compare(ctx, w, contenders)
 		if err != nil {
-			return fmt.Errorf("%s: %v", w.name, err)
+			failed = fmt.Errorf("%s: %v", w.name, err)
+			break // what is measured by then is not lost
 		}
 		rep.Workloads = append(rep.Workloads, compared{Name: w.name, What: w.what, Bytes: newSource(w, "", 0).size(), Rows: rows})
 	}
@@ -157,8 +159,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		rep.Versions["plugin"] = checkout(ctx)
 	}
 	rep.Missing = b.missing
+	write := rep.writeTables
 	if o.json {
-		return rep.writeJSON(stdout)
+		write = rep.writeJSON
 	}
-	return rep.writeTables(stdout)
+	return errors.Join(failed, write(stdout))
 }
