@@ -43,7 +43,7 @@ func TestPageIsServedWithItsHeaders(t *testing.T) {
 }
 
 func TestContentPolicyAllowsNothingInline(t *testing.T) {
-	for _, directive := range strings.Split(contentPolicy, "; ") {
+	for directive := range strings.SplitSeq(contentPolicy, "; ") {
 		name, sources, _ := strings.Cut(directive, " ")
 		allowed := []string{"'none'", "'self'"}
 		if name == "require-trusted-types-for" {

@@ -180,12 +180,15 @@ func TestEventIsNothingButText(t *testing.T) {
 	}
 	before := browsertest.Eval[map[string]int](p, elements)
 	for _, text := range hostile {
-		value, err := json.Marshal(map[string]any{"message": text, text: map[string]any{text: []string{text}}})
+		name := text // wherever it can stand: in the object, the field, the ids and the data
+		if len(name) > 1000 {
+			name = "long"
+		}
+		value, err := json.Marshal(map[string]any{"message": text, name: map[string]any{name: []string{name}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		quoted, _ := json.Marshal(text)
-		// wherever it can stand: in the object, the field, the ids and the data
+		quoted, _ := json.Marshal(name)
 		notify(g, fmt.Appendf(nil, `{"object":%s,"entry":[{"id":%s,"time":1,"changes":[{"field":%s,"value":%s}]}]}`, quoted, quoted, quoted, value))
 	}
 	p.Eventually(rows + fmt.Sprintf(`.length === %d`, len(hostile)))
@@ -251,16 +254,14 @@ func TestPageKeepsUpWithAFlood(t *testing.T) {
 	t.Logf("1000 events sent in %v, shown after %v; longest gap between frames %.0f ms, between timers %.0f ms; without events %.0f ms, %.0f ms",
 		sent, shown, longest["frame"], longest["timer"], idle["frame"], idle["timer"])
 	for name, gap := range longest {
-		if most := 1000 + 5*idle[name]; gap > most { // where others take the processor, it takes longer
+		if most := 2000 + 10*idle[name]; gap > most { // where others take the processor, it takes longer
 			t.Errorf("got %.0f ms between two of the page's %ss, want less than %.0f ms", gap, name, most)
 		}
 	}
-	if n := browsertest.Eval[int](p, rows+`.length`); n > 200 {
-		t.Errorf("got %d rows, want no more than fit on a few screens", n)
-	}
+	wantValue(t, p, rows+`.length`, 50)
 	wantValue(t, p, `document.getElementById("more").hidden`, false)
 	p.Do(chromedp.Click(chromedp.CSS("#more")))
-	p.Eventually(rows + `.length === 200`)
+	p.Eventually(rows + `.length === 100`)
 	wantClean(t, g, p)
 }
 

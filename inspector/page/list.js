@@ -2,7 +2,7 @@
 
 import { row } from "./row.js";
 
-const step = 100; // rows at first, and how many come with each click
+const step = 50; // rows at first, and how many come with each click
 
 export class List {
 	#list;

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,11 +71,11 @@ func (p *Page) listen(event any) {
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			text := "console " + string(e.Type) + ":"
+			text := []string{"console " + string(e.Type) + ":"}
 			for _, arg := range e.Args {
-				text += fmt.Sprintf(" %s%s", arg.Value, arg.Description)
+				text = append(text, string(arg.Value)+arg.Description)
 			}
-			p.problem(text)
+			p.problem(strings.Join(text, " "))
 		}
 	case *runtime.EventExceptionThrown:
 		p.problem((&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
