@@ -13,26 +13,29 @@ import (
 const firstRead = 16 << 10
 
 // readBody reads the body of a notification, of at most MaxSize bytes and
-// within BodyTimeout. The error is a refusal, and means that the body has not
-// been read to its end.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// within BodyTimeout, into memory that is the request's share. The error is a
+// refusal, and means that the body has not been read to its end.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, mem *share) ([]byte, error) {
 	if r.ContentLength > h.MaxSize {
 		return nil, errTooLarge
+	}
+	most := h.MaxSize // that there may be room for
+	if r.ContentLength >= 0 {
+		most = r.ContentLength
+	}
+	size := min(firstRead, most)
+	if size < r.ContentLength && !mem.fits(r.ContentLength, mem.forLargeBody()) || !mem.take(size, mem.forSmallBody()) {
+		return nil, errOverloaded
 	}
 	// what cannot set a deadline is no connection, and needs none
 	ctrl := http.NewResponseController(w)
 	_ = ctrl.SetReadDeadline(time.Now().Add(time.Duration(h.BodyTimeout)))
 
-	size := int64(firstRead)
-	if r.ContentLength >= 0 {
-		size = min(size, r.ContentLength)
-	}
 	body := make([]byte, 0, size+1) // and room to find the end
 	for {
 		// a reader of chunks waits until it has filled what it is given: never
 		// ask it for more than it takes to know that the body is too large
-		room := min(int64(cap(body)), h.MaxSize+1)
-		n, err := r.Body.Read(body[len(body):room])
+		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > h.MaxSize:
@@ -43,9 +46,19 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		case err != nil:
 			return nil, refusedRead(err)
 		}
-		if len(body) == cap(body) {
-			body = grow(body, r.ContentLength)
+		if len(body) < cap(body) {
+			continue
 		}
+		if size == most {
+			most = h.MaxSize // a handler before this one makes more of it than was declared
+		}
+		larger := min(max(2*size, firstRead), most)
+		if !mem.take(larger, mem.forLargeBody()) {
+			return nil, errOverloaded
+		}
+		body = append(make([]byte, 0, larger+1), body...)
+		mem.give(size)
+		size = larger
 	}
 }
 

@@ -45,6 +45,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		parallel     <entries>
 //		sign         <secrets...>
 //		max_size     <size>
+//		max_buffered <size>
 //		body_timeout <duration>
 //		dedup        off|<store> {
 //			window   [<object>] <duration>
@@ -107,7 +108,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		}
 		h.CloudEvents = true
 		return nil
-	case "name", "deliver", "parallel", "max_size", "body_timeout":
+	case "name", "deliver", "parallel", "max_size", "max_buffered", "body_timeout":
 		return h.unmarshalValue(d, option)
 	}
 	return d.Errf("unrecognized meta_webhook option '%s'", option)
@@ -136,12 +137,16 @@ func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
 			return d.Errf("parallel: '%s' is not a whole number from 1 up", value)
 		}
 		h.Parallel = n
-	case "max_size":
+	case "max_size", "max_buffered":
 		size, err := humanize.ParseBytes(value)
 		if err != nil || size < 1 || size > 1<<40 {
-			return d.Errf("max_size: '%s' is not a size such as 4MB", value)
+			return d.Errf("%s: '%s' is not a size such as 4MB", option, value)
 		}
-		h.MaxSize = int64(size)
+		if option == "max_size" {
+			h.MaxSize = int64(size)
+		} else {
+			h.MaxBuffered = int64(size)
+		}
 	case "body_timeout":
 		timeout, err := caddy.ParseDuration(value)
 		if err != nil || timeout <= 0 {

@@ -196,7 +196,7 @@ func (h *Handler) handOn(d *delivery, events []event.Event, c *claims) []*failur
 		return h.handOnEach(d, events, c)
 	case deliverBatch:
 		m.contentType = h.contentType(event.BatchMediaType)
-		m.body = encoded(func(b []byte) []byte { return event.AppendJSONArray(b, events) })
+		m.body = event.AppendJSONArray(nil, events)
 	case deliverOriginal:
 		m.events = d.all
 		m.contentType = typeJSON
@@ -225,7 +225,7 @@ func (h *Handler) handOnEach(d *delivery, events []event.Event, c *claims) []*fa
 				events:      events[i : i+1],
 				id:          events[i].ID(),
 				contentType: contentType,
-				body:        encoded(events[i].AppendJSON),
+				body:        events[i].AppendJSON(nil),
 			})
 			h.became(d, events[i:i+1], failures[i])
 			c.note(i, 1, failures[i])
@@ -251,19 +251,6 @@ func (h *Handler) handOnEach(d *delivery, events []event.Event, c *claims) []*fa
 	}
 	running.Wait()
 	return failures
-}
-
-// drafts are pieces of memory to encode in.
-var drafts = sync.Pool{New: func() any { return new([]byte) }}
-
-// encoded returns what appendTo appends, in memory of just its size: how large
-// that is turns out on the way, and a body is kept for as long as the app works
-// on it.
-func encoded(appendTo func([]byte) []byte) []byte {
-	draft := drafts.Get().(*[]byte)
-	defer drafts.Put(draft)
-	*draft = appendTo((*draft)[:0])
-	return append(make([]byte, 0, len(*draft)), *draft...)
 }
 
 // contentType returns the media type of bodies that CloudEvents calls so.

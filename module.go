@@ -123,6 +123,16 @@ type Handler struct {
 	// 67108864.
 	MaxSize int64 `json:"max_size,omitempty"`
 
+	// How many bytes of memory all notifications together may take, of all
+	// handlers of this name: their bodies as they arrive, authentic or not,
+	// their events, and the bodies that are made of these. What does not fit is
+	// answered 503 with `Retry-After`, so that a flood cannot exhaust the
+	// machine. Bodies may take up half of it, bodies of less than 16 kB three
+	// quarters, and the rest is for what has been authenticated. It must be at
+	// least four times `max_size`. Default: 256000000, or 16 times `max_size`
+	// if that is more.
+	MaxBuffered int64 `json:"max_buffered,omitempty"`
+
 	// How long the whole body of a notification may take to arrive. A slower
 	// one is answered 408. Default: 10s.
 	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
@@ -217,6 +227,9 @@ func (h *Handler) setDefaults() {
 	if h.MaxSize == 0 {
 		h.MaxSize = defaultMaxSize
 	}
+	if h.MaxBuffered == 0 {
+		h.MaxBuffered = max(defaultMaxBuffered, buffersOfMaxSize*h.MaxSize)
+	}
 	if h.BodyTimeout == 0 {
 		h.BodyTimeout = defaultBodyTimeout
 	}
@@ -244,6 +257,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("max_size: must be at least 1")
 	case h.MaxSize > event.MaxSize:
 		return fmt.Errorf("max_size: must be at most %d", event.MaxSize)
+	case h.MaxBuffered/leastBuffersOfMaxSize < h.MaxSize:
+		return fmt.Errorf("max_buffered: must be at least %d times max_size", leastBuffersOfMaxSize)
 	case h.BodyTimeout < 0:
 		return fmt.Errorf("body_timeout: must be longer than 0s")
 	}
@@ -296,8 +311,13 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	if err != nil {
 		return h.refuseUnread(w, r, err)
 	}
-	body, err := h.readBody(w, r)
+	mem := h.share()
+	defer mem.free()
+	body, err := h.readBody(w, r, mem)
 	if err != nil {
+		if err == errOverloaded {
+			h.retryLater(w)
+		}
 		return h.refuseUnread(w, r, err)
 	}
 	if !h.secrets.signed(body, signature) {
@@ -306,7 +326,7 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	d := &delivery{start: time.Now(), original: r, next: next, body: body, signing: h.signing}
 	h.meter.sizes.Observe(float64(len(body)))
 	h.record.begin(d)
-	err = h.serveAuthentic(w, d)
+	err = h.serveAuthentic(w, d, mem)
 	result := resultOf(err)
 	h.record.end(d, result)
 	h.logNotification(d, result)
@@ -315,9 +335,17 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 
 // serveAuthentic hands the events of an authentic notification on, and answers
 // it.
-func (h *Handler) serveAuthentic(w http.ResponseWriter, d *delivery) (err error) {
+func (h *Handler) serveAuthentic(w http.ResponseWriter, d *delivery, mem *share) (err error) {
+	room := int64(event.Room(d.body))
+	if !mem.take(room, mem.forAuthentic()) {
+		return h.refuseForNow(w, d.original, errOverloaded, zap.Int64("needed", room))
+	}
 	if d.all, err = event.Parse(d.body); err != nil {
 		return h.refuse(d.original, refusedBody(err))
+	}
+	mem.give(room - int64(event.Held(d.all)))
+	if room := h.encodingRoom(d.all); !mem.take(room, mem.forAuthentic()) {
+		return h.refuseForNow(w, d.original, errOverloaded, zap.Int64("needed", room))
 	}
 	if len(d.all) > 0 {
 		if err := h.deliver(w, d); err != nil {

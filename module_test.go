@@ -257,7 +257,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"name":"default","verify_token":["correct horse"],"app_secret":["battery staple"],` +
-		`"deliver":"each","parallel":16,"max_size":4000000,"body_timeout":10000000000,` +
+		`"deliver":"each","parallel":16,"max_size":4000000,"max_buffered":256000000,"body_timeout":10000000000,` +
 		`"dedup":{"window":129600000000000,"windows":{"whatsapp_business_account":604800000000000},"on_error":"deliver"}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -288,6 +288,8 @@ func TestConfigurationErrors(t *testing.T) {
 		{"negative parallel", func(h *Handler) { h.Parallel = -1 }, "parallel: must be at least 1"},
 		{"negative max_size", func(h *Handler) { h.MaxSize = -1 }, "max_size: must be at least 1"},
 		{"max_size beyond what is parsed", func(h *Handler) { h.MaxSize = event.MaxSize + 1 }, "max_size: must be at most 67108864"},
+		{"negative max_buffered", func(h *Handler) { h.MaxBuffered = -1 }, "max_buffered: must be at least 4 times max_size"},
+		{"max_buffered too small", func(h *Handler) { h.MaxBuffered = 4*defaultMaxSize - 1 }, "max_buffered: must be at least 4 times max_size"},
 		{"negative body_timeout", func(h *Handler) { h.BodyTimeout = -1 }, "body_timeout: must be longer than 0s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

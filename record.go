@@ -15,9 +15,10 @@ var records = caddy.NewUsagePool()
 
 // A record is what is going on under one name, beside what is counted.
 type record struct {
-	name  string
-	since time.Time // when it was begun
-	lines lineLimit // of the log
+	name   string
+	since  time.Time // when it was begun
+	lines  lineLimit // of the log
+	buffer buffer    // of notifications
 
 	mu               sync.Mutex
 	lastNotification time.Time

@@ -55,8 +55,9 @@ var (
 	errDuplicateName      = refusal{http.StatusBadRequest, "body_duplicate_name"}
 	errNotJSON            = refusal{http.StatusBadRequest, "body_not_json"}
 
-	errDedup    = refusal{http.StatusServiceUnavailable, "dedup_unavailable"}
-	errInFlight = refusal{http.StatusServiceUnavailable, "in_flight"}
+	errOverloaded = refusal{http.StatusServiceUnavailable, "overloaded"}
+	errDedup      = refusal{http.StatusServiceUnavailable, "dedup_unavailable"}
+	errInFlight   = refusal{http.StatusServiceUnavailable, "in_flight"}
 )
 
 // deliveryFailed is the reason when events could not be delivered.
@@ -127,11 +128,16 @@ func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
 // refusedHere is what a refusal has for a trace.
 const refusedHere = "metawebhook.(*Handler).refuse"
 
-// refuseForNow refuses a notification that is welcome later: when the claims
-// that are held now have ended, if not before.
-func (h *Handler) refuseForNow(w http.ResponseWriter, r *http.Request, err error) error {
+// refuseForNow refuses a notification that is welcome later.
+func (h *Handler) refuseForNow(w http.ResponseWriter, r *http.Request, err error, shown ...zap.Field) error {
+	h.retryLater(w)
+	return h.refuse(r, err, shown...)
+}
+
+// retryLater says when to try again: when the claims that are held now have
+// ended, if not before.
+func (h *Handler) retryLater(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(h.lease.Seconds()))))
-	return h.refuse(r, err)
 }
 
 // setReason sets the placeholder that tells an error route why.

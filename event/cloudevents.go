@@ -18,7 +18,7 @@ func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 
 // AppendJSON appends the event in the JSON format of CloudEvents 1.0 to dst.
 func (e *Event) AppendJSON(dst []byte) []byte {
-	return e.append(slices.Grow(dst, e.size()))
+	return e.append(slices.Grow(dst, e.JSONRoom()))
 }
 
 func (e *Event) append(dst []byte) []byte {
@@ -54,7 +54,7 @@ func (e *Event) append(dst []byte) []byte {
 func AppendJSONArray(dst []byte, events []Event) []byte {
 	n := len("[]")
 	for i := range events {
-		n += events[i].size()
+		n += events[i].JSONRoom()
 	}
 	dst = append(slices.Grow(dst, n), '[')
 	for i := range events {
@@ -66,12 +66,15 @@ func AppendJSONArray(dst []byte, events []Event) []byte {
 	return append(dst, ']')
 }
 
-// size is how many bytes of room AppendJSON makes: enough unless a part of
-// the source has to be escaped.
-func (e *Event) size() int {
+// JSONRoom returns how many bytes AppendJSON makes room for. It never appends
+// more.
+func (e *Event) JSONRoom() int {
 	const frame = 320 // the names, the id, the time, and what else is no part of the notification
 	at := e.at()
 	n := frame + 2*(at.object.len()+at.id.len()+at.uid.len()) + e.subject.len() + e.field.len() + len(e.doc.kindLiteral(&e.update))
+	if origin := e.origin(); !isPlain(origin) {
+		n += 2 * len(origin) // to escape it
+	}
 	for _, part := range e.data {
 		n += part.len()
 	}
@@ -94,14 +97,19 @@ func appendAttribute(dst []byte, name string, value literal) []byte {
 
 func (e *Event) appendSource(dst []byte) []byte {
 	dst = append(dst, "https://graph.facebook.com/"...)
-	origin := e.doc.origin(e.at()).text()
-	if len(origin) == 0 {
-		origin = e.objectText()
-	}
+	origin := e.origin()
 	if !isPlain(origin) {
 		return append(dst, url.PathEscape(string(origin))...)
 	}
 	return append(dst, origin...)
+}
+
+// origin returns what tells the source from others.
+func (e *Event) origin() []byte {
+	if origin := e.doc.origin(e.at()).text(); len(origin) > 0 {
+		return origin
+	}
+	return e.objectText()
 }
 
 func (e *Event) appendType(dst []byte) []byte {

@@ -80,6 +80,9 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		if got, room := event.Held(events), event.Room(before); got > room {
+			t.Errorf("got %d bytes held of %q, want the %d at most that there is room for", got, before, room)
+		}
 		for i := range events {
 			checkCloudEvent(t, &events[i])
 		}
@@ -109,6 +112,9 @@ func FuzzParse(f *testing.F) {
 func checkCloudEvent(t *testing.T, ev *event.Event) {
 	t.Helper()
 	doc := ev.AppendJSON(nil)
+	if room := ev.JSONRoom(); len(doc) > room {
+		t.Errorf("got %d bytes for %s, want the %d at most that there is room for", len(doc), doc, room)
+	}
 	var ce struct {
 		SpecVersion, ID, Source, Type, Subject, Time, DataContentType *string
 		MetaObject, MetaEntry, MetaUID, MetaField                     *string

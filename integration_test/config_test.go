@@ -148,6 +148,9 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		"max_size no size":           {"max_size big", "max_size"},
 		"max_size beyond all bounds": {"max_size 100EB", "max_size"},
 		"max_size two words":         {"max_size 4 MB", ""},
+		"max_buffered missing":       {"max_buffered", "max_buffered"},
+		"max_buffered zero":          {"max_buffered 0", "max_buffered"},
+		"max_buffered no size":       {"max_buffered big", "max_buffered"},
 		"body_timeout missing":       {"body_timeout", "body_timeout"},
 		"body_timeout zero":          {"body_timeout 0", "body_timeout"},
 		"body_timeout negative":      {"body_timeout -1s", "body_timeout"},
@@ -161,7 +164,7 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		})
 	}
 	for _, option := range []string{
-		"name shop", "verify_token a", "app_secret a", "deliver each", "cloudevents", "parallel 2", "max_size 1MB", "body_timeout 1s", "sign a",
+		"name shop", "verify_token a", "app_secret a", "deliver each", "cloudevents", "parallel 2", "max_size 1MB", "max_buffered 64MB", "body_timeout 1s", "sign a",
 	} {
 		t.Run("repeated "+option, func(t *testing.T) {
 			_, err := adapt("http://:9080 {\nmeta_webhook {\n" + option + "\n\n" + option + "\n}\n}\n")
@@ -235,11 +238,13 @@ func TestProvisioningErrors(t *testing.T) {
 func TestJSONWithUnknownOrBadValuesDoesNotRun(t *testing.T) {
 	const right = `"handler":"meta_webhook","verify_token":["a"],"app_secret":["b"]`
 	for handler, want := range map[string]string{
-		right + `,"label":"shop"`:       "label",
-		right + `,"deliver":"all"`:      "deliver",
-		right + `,"parallel":-1`:        "parallel",
-		right + `,"max_size":-1`:        "max_size",
-		right + `,"body_timeout":"-1s"`: "body_timeout",
+		right + `,"label":"shop"`:                                             "label",
+		right + `,"deliver":"all"`:                                            "deliver",
+		right + `,"parallel":-1`:                                              "parallel",
+		right + `,"max_size":-1`:                                              "max_size",
+		right + `,"max_buffered":-1`:                                          "max_buffered",
+		right + `,"max_buffered":1000`:                                        "max_buffered",
+		right + `,"body_timeout":"-1s"`:                                       "body_timeout",
 		`"handler":"meta_webhook","verify_token":["a"],"app_secret":[""]`:     "app_secret",
 		`"handler":"meta_webhook","verify_token":["",""],"app_secret":["b"]`:  "verify_token",
 		`"handler":"meta_webhook","verify_token":["a"],"app_secret":[]`:       "app_secret",
@@ -297,7 +302,7 @@ func TestNames(t *testing.T) {
 	})
 	t.Run("one name, reloaded with different options", func(t *testing.T) {
 		g := start(t, named(callback, "shop"))
-		for _, option := range []string{"parallel 2", "deliver batch", "", "max_size 1MB"} {
+		for _, option := range []string{"parallel 2", "deliver batch", "", "max_size 1MB", "max_buffered 16MB"} {
 			g.reload(named(callback, "shop", option))
 			wantStatus(t, g.post(page([]string{"a"})), 200)
 		}
