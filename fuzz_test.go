@@ -53,7 +53,7 @@ func FuzzBody(f *testing.F) {
 		if declared < -1 {
 			return
 		}
-		h := &Handler{MaxSize: int64(most) + 1, MaxBuffered: 1 << 40, BodyTimeout: h.BodyTimeout, buffer: new(buffer)}
+		h := &Handler{MaxSize: int64(most) + 1, MaxBuffered: 1 << 40, BodyTimeout: h.BodyTimeout, record: new(record)}
 		r := newNotification("")
 		r.Body, r.ContentLength = &choppyBody{left: text, steps: steps}, declared
 		mem := h.share()
@@ -68,7 +68,7 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%d bytes: got %d held for a buffer of %d", len(text), mem.n, cap(got))
 		}
 		mem.free()
-		if held := h.buffer.held.Load(); held != 0 {
+		if held := h.record.buffer.held.Load(); held != 0 {
 			t.Errorf("got %d bytes held afterwards, want none", held)
 		}
 	})
@@ -124,7 +124,7 @@ func FuzzServeHTTP(f *testing.F) {
 			if err != nil && w.Body.Len() > 0 {
 				t.Errorf("got %q beside the error %v, want nothing to be written", w.Body, err)
 			}
-			if held := h.buffer.held.Load(); held != 0 {
+			if held := h.record.buffer.held.Load(); held != 0 {
 				t.Fatalf("got %d bytes held afterwards, want none", held)
 			}
 		}
