@@ -237,16 +237,24 @@ func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Ito
 
 // freePort returns a port of the loopback interface that nobody listens on. It
 // is below those that systems give to whoever connects: nobody takes it while
-// the program restarts.
+// the program restarts. Caddy would share it with another Caddy without a word,
+// so as a sign to other tests the port above is taken until this one ends.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
-		port := 20_000 + rand.IntN(10_000)
-		l, err := net.Listen("tcp", address(port))
-		if err == nil {
-			_ = l.Close()
-			return port
+		port := 20_000 + 2*rand.IntN(5_000)
+		sign, err := net.Listen("tcp", address(port+1))
+		if err != nil {
+			continue
 		}
+		l, err := net.Listen("tcp", address(port))
+		if err != nil {
+			_ = sign.Close()
+			continue
+		}
+		_ = l.Close()
+		t.Cleanup(func() { _ = sign.Close() })
+		return port
 	}
 	t.Fatal("got no free port")
 	return 0
