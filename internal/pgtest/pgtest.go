@@ -20,6 +20,8 @@ type Server struct {
 	dir  string
 	port int
 	as   account
+
+	paused bool
 }
 
 // Start starts a server. Where PostgreSQL is not installed the test is
@@ -62,6 +64,7 @@ func (s *Server) Start() {
 // Stop ends the server and every connection to it at once, as a crash would.
 func (s *Server) Stop() {
 	s.t.Helper()
+	s.Resume()
 	if _, err := os.Stat(filepath.Join(s.data(), "postmaster.pid")); err == nil {
 		s.run("pg_ctl", "stop", "--wait", "--pgdata", s.data(), "--mode", "immediate")
 	}
