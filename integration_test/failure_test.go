@@ -76,6 +76,11 @@ func TestErrorsWithoutAnAnswer(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
+	stalling := newUpstream(t, func(w http.ResponseWriter, r received) {
+		w.WriteHeader(200)
+		_ = http.NewResponseController(w).Flush()
+		<-r.ctx.Done()
+	})
 	dropping := newUpstream(t, func(http.ResponseWriter, received) { panic(http.ErrAbortHandler) })
 	for _, c := range []struct {
 		name string
@@ -87,6 +92,7 @@ func TestErrorsWithoutAnAnswer(t *testing.T) {
 		{"upstream dies in its 200", "reverse_proxy " + cut.addr, 502},
 		{"upstream dies in its 200 of unknown length", "reverse_proxy " + cutChunked.addr, 502},
 		{"upstream hangs", "reverse_proxy " + hanging.addr + " {\ntransport http {\nresponse_header_timeout 100ms\n}\n}", 504},
+		{"upstream hangs in its 200", "reverse_proxy " + stalling.addr + " {\ntransport http {\nread_timeout 100ms\n}\n}", 502},
 		{"no upstream available", "reverse_proxy {\ndynamic a app.invalid 80 {\nresolvers " + nobody + "\n}\n}", 503},
 		{"error 503", "error 503", 503},
 		{"error 429", "error 429", 429},
