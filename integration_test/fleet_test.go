@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,21 +86,23 @@ func TestDatabaseStopsAndStarts(t *testing.T) {
 	rejecting := newFleet(t, s, server, "rejecting", "reject")
 	delivering := newFleet(t, s, server, "delivering", "deliver")
 
-	var changes atomic.Int64 // odd while there is no database
-	rejected := newTraffic(t, s, rejecting.ledger, 16, func() (int, bool) { n := int(changes.Load()); return n, n%2 == 0 }, rejecting.processes...)
-	delivered := newTraffic(t, s, delivering.ledger, 16, func() (int, bool) { return 0, false }, delivering.processes...)
+	rejected := newTraffic(t, s, rejecting.ledger, 16, rejecting.processes...)
+	// while there is no database, even what was recorded comes again
+	delivering.ledger.disturb()
+	delivered := newTraffic(t, s, delivering.ledger, 16, delivering.processes...)
 	pause := func() { time.Sleep(300*time.Millisecond + time.Duration(random.Int64N(int64(700*time.Millisecond)))) }
 	for range outages {
 		pause()
-		changes.Add(1)
+		rejecting.ledger.disturb()
 		server.Stop()
 		pause()
 		server.Start()
-		changes.Add(1)
+		rejecting.ledger.settle()
 	}
 	pause()
 	rejected.stop()
 	delivered.stop()
+	delivering.ledger.settle()
 
 	if answers := rejected.answers(); answers[http.StatusServiceUnavailable] == 0 {
 		t.Errorf("got the answers %v with on_error reject, want some 503", answers)

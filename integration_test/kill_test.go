@@ -26,7 +26,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		c.Start(lines(hook("deliver "+mode, "dedup file"), "reverse_proxy "+u.addr))
 	}
 	run()
-	traffic := newTraffic(t, s, l, 6, nil, c)
+	traffic := newTraffic(t, s, l, 6, c)
 	for range kills {
 		enough := l.deliveries() + random.IntN(40)
 		eventually(t, "traffic", func() bool { return l.deliveries() >= enough })

@@ -39,24 +39,63 @@ func (s seed) random(actor string) *rand.Rand {
 }
 
 // A ledger holds what the app and Meta see of each event against what is
-// promised: what was answered 200 was delivered, and what was recorded is not
-// delivered again. Events are known by their posts.
+// promised: only what Meta has sent reaches the app, what was answered 200 was
+// delivered, and what was recorded is not delivered again. Events are known by
+// their posts.
 type ledger struct {
-	t     *testing.T
-	whole bool // notifications come whole, because of `deliver original`
+	t *testing.T
+
+	// whole is that notifications come whole, because of `deliver original`.
+	whole bool
 
 	mu    sync.Mutex
+	sent  map[string]bool // events that Meta has sent
 	began map[string]int  // how often each event has reached the app
 	taken map[string]int  // how often the app has answered 2xx for it
 	acked map[string]bool // events that were answered 200
 	known map[string]bool // events whose delivery must have been recorded
+
+	changes   int // of how reliable the store is
+	disturbed int // for how many reasons it is not
 }
 
 func newLedger(t *testing.T) *ledger {
 	return &ledger{
-		t: t, began: make(map[string]int), taken: make(map[string]int),
+		t: t, sent: make(map[string]bool), began: make(map[string]int), taken: make(map[string]int),
 		acked: make(map[string]bool), known: make(map[string]bool),
 	}
+}
+
+// disturb notes that from now on deliveries may not be recorded.
+func (l *ledger) disturb() { l.change(+1) }
+
+// settle notes that a reason for that is gone.
+func (l *ledger) settle() { l.change(-1) }
+
+func (l *ledger) change(reasons int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
+	l.disturbed += reasons
+}
+
+// forget notes that everything recorded so far is gone.
+func (l *ledger) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changes++
+	clear(l.known)
+}
+
+// send notes that Meta is about to send a notification of these events. It
+// returns what answered200 has to be told.
+func (l *ledger) send(posts []string) (changes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, post := range posts {
+		l.sent[post] = true
+	}
+	return l.changes
 }
 
 var postID = regexp.MustCompile(`"post_id": ?"([^"]+)"`)
@@ -74,6 +113,9 @@ func (l *ledger) arrive(body string) []string {
 	defer l.mu.Unlock()
 	var again []string
 	for _, post := range posts {
+		if !l.sent[post] {
+			l.t.Errorf("got the event %q at the app, which Meta has not sent", post)
+		}
 		l.began[post]++
 		if l.known[post] {
 			again = append(again, post)
@@ -94,9 +136,10 @@ func (l *ledger) take(posts []string) {
 	}
 }
 
-// answered200 checks that the events of a notification were delivered. That
-// they were recorded, too, is for the caller to know.
-func (l *ledger) answered200(posts []string, recorded bool) {
+// answered200 checks that the events of a notification were delivered. They
+// were recorded, too, unless the store was unreliable at any time since there
+// were so many changes.
+func (l *ledger) answered200(posts []string, changes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, post := range posts {
@@ -104,7 +147,9 @@ func (l *ledger) answered200(posts []string, recorded bool) {
 			l.t.Errorf("got 200 for the event %s, want it delivered", post)
 		}
 		l.acked[post] = true
-		l.known[post] = l.known[post] || recorded
+		if l.disturbed == 0 && l.changes == changes {
+			l.known[post] = true
+		}
 	}
 }
 

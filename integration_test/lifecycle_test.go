@@ -33,7 +33,7 @@ func TestReloadForgetsNothing(t *testing.T) {
 				return lines(hook(append(options, "}")...), "reverse_proxy "+u.addr)
 			}
 			c.Start(site(0))
-			traffic := newTraffic(t, s, l, 6, nil, c)
+			traffic := newTraffic(t, s, l, 6, c)
 			for i := range reloads {
 				before := l.deliveries()
 				eventually(t, "traffic", func() bool { return l.deliveries() > before+20 })
