@@ -18,6 +18,8 @@ import (
 // and several things at once, and holds what happens against the promises. The
 // schedule of the faults comes from a seed; META_WEBHOOK_FAULT_SEEDS is how
 // many to run, and META_WEBHOOK_SEED the first of them.
+//
+//nolint:tparallel // seeds are parallel to each other, and to no other test
 func TestFaults(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: there is no SIGTERM on Windows")
@@ -32,7 +34,7 @@ func TestFaults(t *testing.T) {
 	}
 	for s := first; s < first+seed(seeds); s++ {
 		t.Run(fmt.Sprintf("META_WEBHOOK_SEED=%d", s), func(t *testing.T) {
-			t.Parallel() // to each other, much of which is waiting
+			t.Parallel() // most of it is waiting
 			newWorld(t, s).run()
 		})
 	}

@@ -137,21 +137,33 @@ func listening(port int) bool {
 }
 
 // Load has the running program change to a site of these directives, as
-// caddy reload does.
+// caddy reload does. A change replaces the admin endpoint, too, and breaks
+// connections that wait at the old one; then it is tried again.
 func (p *Process) Load(site string) error {
+	const tries = 5
+	var err error
+	for range tries {
+		var status int
+		var text []byte
+		if status, text, err = p.load(site); err != nil {
+			continue
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("answered %d: %s", status, text)
+		}
+		return nil
+	}
+	return err
+}
+
+func (p *Process) load(site string) (status int, text []byte, err error) {
 	res, err := p.client.Post(fmt.Sprintf("http://%s/load", address(p.admin)), "text/caddyfile", strings.NewReader(p.caddyfile(site)))
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("answered %d: %s", res.StatusCode, text)
-	}
-	return nil
+	text, err = io.ReadAll(res.Body)
+	return res.StatusCode, text, err
 }
 
 // Kill ends the program by SIGKILL, at once, unless it has ended already.

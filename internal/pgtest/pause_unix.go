@@ -44,7 +44,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 	pids := []int{postmaster}
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		if pid, err := strconv.Atoi(child); err == nil {
 			pids = append(pids, pid)
 		}
