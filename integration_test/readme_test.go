@@ -2,69 +2,22 @@ package integration_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
-// readmeBlocks returns the code blocks of a language in the README.
-func readmeBlocks(t *testing.T, language string) []string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fence := regexp.MustCompile("(?ms)^( *)```" + language + "\n(.*?)^ *```$")
-	var blocks []string
-	for _, match := range fence.FindAllStringSubmatch(string(text), -1) {
-		blocks = append(blocks, strings.ReplaceAll("\n"+match[2], "\n"+match[1], "\n"))
-	}
-	if len(blocks) == 0 {
-		t.Fatalf("the README has no %s", language)
-	}
-	return blocks
-}
-
-func TestConfigurationsOfTheREADMELoad(t *testing.T) {
-	blocks := readmeBlocks(t, "caddyfile")
-	g := newGateway(t, tlsHTTP1) // for its folders
-	t.Setenv("META_VERIFY_TOKEN", token)
-	t.Setenv("META_APP_SECRET", appSecret)
-	t.Setenv("WEBHOOK_SECRET", newSecret)
-	t.Setenv("DATABASE_URL", "postgres://127.0.0.1:1/nobody-there")
-	t.Chdir(g.dir)
-	authority, err := os.ReadFile("cert.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("meta-outbound-api-ca.pem", authority, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, block := range blocks {
-		config, err := adapt(block)
-		if err == nil {
-			err = validate(config)
-		}
-		if err != nil {
-			t.Errorf("got error %v, want none for\n%s", err, block)
-		}
-	}
-}
-
 func TestREADMESaysTheSameInCaddyfileAndJSON(t *testing.T) {
 	var want any
-	if err := json.Unmarshal([]byte(readmeBlocks(t, "json")[0]), &want); err != nil {
+	if err := json.Unmarshal([]byte(pageBlocks(t, theREADME, "json")[0].text), &want); err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range readmeBlocks(t, "caddyfile") {
-		if !strings.Contains(block, "cloudevents") {
+	for _, b := range pageBlocks(t, theREADME, "caddyfile") {
+		if !strings.Contains(b.text, "cloudevents") {
 			continue
 		}
-		adapted, err := adapt(block)
+		adapted, err := adapt(b.text)
 		if err != nil {
 			t.Fatal(err)
 		}

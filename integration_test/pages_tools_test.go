@@ -1,0 +1,74 @@
+package integration_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestCommandsInTheGuidesParse(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("SKIPPED: this test needs a shell")
+	}
+	for _, b := range pageBlocks(t, theGuides, "sh") {
+		cmd := exec.Command(shell, "-n")
+		cmd.Stdin = strings.NewReader(b.text)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: got error %v, want none for\n%s\n%s", b.page, err, b.text, output)
+		}
+	}
+}
+
+// TestNginxInTheGuides has nginx look at a server. To do so it binds its
+// address, and reads its certificates.
+func TestNginxInTheGuides(t *testing.T) {
+	nginx := tool("nginx")
+	nginx.find(t)
+	dir := t.TempDir()
+	makeCertificate(t, dir)
+	here := strings.NewReplacer(
+		"listen 443 ssl", "listen 127.0.0.1:"+strconv.Itoa(freePort(t))+" ssl",
+		"/etc/nginx/tls/meta-outbound-api-ca.pem", filepath.Join(dir, "cert.pem"),
+		"/etc/nginx/tls", dir,
+	)
+	for _, b := range pageBlocks(t, theGuides, "nginx") {
+		writeFile(t, dir, "nginx.conf", []byte(lines(
+			"pid "+dir+"/pid;", "error_log stderr;", "events {}", "http {", "access_log off;",
+			"client_body_temp_path "+dir+"/body;", "proxy_temp_path "+dir+"/proxy;", "fastcgi_temp_path "+dir+"/fastcgi;",
+			"uwsgi_temp_path "+dir+"/uwsgi;", "scgi_temp_path "+dir+"/scgi;",
+			here.Replace(b.text), "}")))
+		nginx.wantSuccess(t, dir, "-t", "-q", "-e", "stderr", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
+	}
+}
+
+// TestUnitsInTheGuides has systemd look at units. Their program is not
+// installed here; any other will do.
+func TestUnitsInTheGuides(t *testing.T) {
+	analyze := tool("systemd-analyze")
+	analyze.find(t)
+	for _, b := range pageBlocks(t, theGuides, "systemd") {
+		dir := t.TempDir()
+		writeFile(t, dir, "caddy.service", []byte(strings.ReplaceAll(b.text, "/usr/local/bin/caddy", "/bin/true")))
+		analyze.wantSuccess(t, dir, "verify", "--man=no", filepath.Join(dir, "caddy.service"))
+	}
+}
+
+func TestPrometheusInTheGuides(t *testing.T) {
+	promtool := tool("promtool")
+	promtool.find(t)
+	rules := filepath.Join("..", "docs", "prometheus")
+	promtool.wantSuccess(t, rules, "check", "rules", "alerts.yml")
+	promtool.wantSuccess(t, rules, "test", "rules", "alerts_test.yml", "alerts_days_test.yml")
+	for _, b := range pageBlocks(t, theGuides, "yaml") {
+		if !strings.HasPrefix(strings.TrimSpace(b.text), "# prometheus.yml\n") {
+			continue
+		}
+		dir := t.TempDir()
+		writeFile(t, dir, "prometheus.yml", []byte(b.text))
+		writeFile(t, dir, "alerts.yml", []byte(readFile(t, filepath.Join(rules, "alerts.yml"))))
+		promtool.wantSuccess(t, dir, "check", "config", "prometheus.yml")
+	}
+}
