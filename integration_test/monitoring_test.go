@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -239,9 +240,7 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 	}
 
 	expressions := readDashboard(t).expressions()
-	for alert, expr := range alertRules(t) {
-		expressions[alert] = expr
-	}
+	maps.Copy(expressions, alertRules(t))
 	for where, expr := range expressions {
 		seen.check(t, where, expr, results)
 	}

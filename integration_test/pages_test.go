@@ -78,6 +78,10 @@ func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
 		if !slices.Contains(configurations, b.language) && !slices.Contains(illustrations, b.language) {
 			t.Errorf("%s: got a block of %q, want one of %q or %q:\n%s", b.page, b.language, configurations, illustrations, b.text)
 		}
+		first, _, _ := strings.Cut(strings.TrimSpace(b.text), "\n")
+		if b.language == "yaml" && first != "# prometheus.yml" && first != "# compose.yaml" {
+			t.Errorf("%s: got YAML that begins with %q, want the name of a file that is looked at", b.page, first)
+		}
 	}
 }
 

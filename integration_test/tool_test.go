@@ -26,12 +26,15 @@ func (name tool) find(t *testing.T) string {
 	return path
 }
 
-// wantSuccess runs the tool in a folder, and wants it to find nothing wrong.
-func (name tool) wantSuccess(t *testing.T, dir string, args ...string) {
+// wantSuccess runs the tool in a folder, and wants it to find nothing wrong. It
+// returns what the tool says.
+func (name tool) wantSuccess(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name.find(t), args...)
 	cmd.Dir = dir
-	if output, err := cmd.CombinedOutput(); err != nil {
+	output, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Errorf("%s %v: got error %v, want none\n%s", name, args, err, output)
 	}
+	return string(output)
 }
