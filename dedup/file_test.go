@@ -134,27 +134,6 @@ func TestFilePath(t *testing.T) {
 	}
 }
 
-func TestFileAndTheClock(t *testing.T) {
-	c := newClock()
-	s := open(t, newFile(t, c), "default")
-	events := randomKeys(200)
-	commit(t, s, events[:100], time.Hour)
-
-	c.advance(-24 * time.Hour) // set back: remembered for longer
-	wantAll(t, s, events[:100], dedup.Delivered)
-	commit(t, s, events[100:], time.Hour)
-	c.advance(time.Hour + 2*time.Second)
-	wantAll(t, s, events[:100], dedup.Delivered)
-	wantAll(t, s, events[100:], dedup.Claimed)
-
-	c.advance(365 * 24 * time.Hour) // set forward: forgotten at once
-	wantAll(t, s, events, dedup.Claimed)
-	commit(t, s, events, time.Hour)
-	wantAll(t, s, events, dedup.Delivered)
-	c.advance(-365 * 24 * time.Hour)
-	wantAll(t, s, events, dedup.Delivered)
-}
-
 func TestWindowsOfAnyLength(t *testing.T) {
 	c := newClock()
 	for name, module := range map[string]dedup.Opener{"memory": newMemory(t, c, 10), "file": newFile(t, c)} {

@@ -172,7 +172,7 @@ func TestAlertsAreDescribedAndTested(t *testing.T) {
 type shown map[string]map[string][]string
 
 var (
-	sample  = regexp.MustCompile(`(?m)^(caddy_meta_webhook_\w+)\{(.*)\} \S+$`)
+	series  = regexp.MustCompile(`(?m)^(caddy_meta_webhook_\w+)\{(.*)\} \S+$`)
 	matcher = regexp.MustCompile(`(\w+)(=~|!~|!=|=)"([^"]*)"`)
 )
 
@@ -181,7 +181,7 @@ func (s shown) read(g *gateway) {
 	g.t.Helper()
 	got := g.do(g.request("GET", "/metrics", nil))
 	wantStatus(g.t, got, 200)
-	for _, line := range sample.FindAllStringSubmatch(got.body, -1) {
+	for _, line := range series.FindAllStringSubmatch(got.body, -1) {
 		if s[line[1]] == nil {
 			s[line[1]] = make(map[string][]string)
 		}
