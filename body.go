@@ -62,16 +62,6 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, mem *share) (
 	}
 }
 
-// grow gives a body that has filled its room more of it: no more than twice as
-// much, and no more than it takes if the sender keeps to the length that it has
-// declared, or -1.
-func grow(body []byte, declared int64) []byte {
-	if declared < int64(len(body)) {
-		return append(body, 0)[:len(body)]
-	}
-	return append(make([]byte, 0, min(2*int64(len(body)), declared+1)), body...)
-}
-
 // refusedRead returns the refusal of a body that could not be read.
 func refusedRead(err error) refusal {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

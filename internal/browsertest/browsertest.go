@@ -71,7 +71,7 @@ func (p *Page) listen(event any) {
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			text := []string{"console " + string(e.Type) + ":"}
+			text := append(make([]string, 0, 1+len(e.Args)), "console "+string(e.Type)+":")
 			for _, arg := range e.Args {
 				text = append(text, string(arg.Value)+arg.Description)
 			}
