@@ -87,8 +87,10 @@ func (c *Dedup) provision(ctx caddy.Context, name string) (*sharedStore, error) 
 		return nil, fmt.Errorf("module %T is no store of delivered events", module)
 	}
 	s := &sharedStore{open: func() (dedup.Store, error) { return opener.Open(name) }}
-	_, err = s.acquire()
-	return s, err
+	if _, err := s.acquire(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (c *Dedup) validate() error {
