@@ -32,6 +32,7 @@ func TestPostgresInAnUnsteadyWorld(t *testing.T) {
 		{"what has expired is deleted", expiryDeletes},
 		{"a table that is gone is made again", tableGone},
 		{"errors hide the password", passwordHidden},
+		{"the clock was set back", clockSetBack},
 		{"the server restarts", serverRestarts},
 		{"the server is down at first", serverDownAtFirst},
 	} {
@@ -249,6 +250,31 @@ func expiryDeletes(t *testing.T, server *pgtest.Server) {
 	wantAll(t, s, long, dedup.Delivered)
 }
 
+// clockSetBack has an instance die whose lease ends in a day, by a clock that
+// has been set back since.
+func clockSetBack(t *testing.T, server *pgtest.Server) {
+	const day, lease = 24 * time.Hour, 15 * time.Second
+	p := newPostgres(t, server.DSN())
+	s := open(t, p, "default")
+	events := randomKeys(1)
+	claim := func(token dedup.Token, want dedup.State) {
+		t.Helper()
+		states, err := s.Claim(t.Context(), token, events, lease)
+		if err != nil || states[0] != want {
+			t.Errorf("claim %d: got %v and error %v, want %v", token, states, err, want)
+		}
+	}
+	claim(1, dedup.Claimed)
+	claim(2, dedup.InFlight)
+	turn(t, p, -day)
+	claim(2, dedup.Claimed)
+	claim(1, dedup.InFlight)
+
+	commit(t, s, events, time.Hour)
+	turn(t, p, -day)
+	claim(3, dedup.Delivered)
+}
+
 func tableGone(t *testing.T, server *pgtest.Server) {
 	p := newPostgres(t, server.DSN())
 	s := open(t, p, "default")
@@ -324,13 +350,23 @@ func serverRestarts(t *testing.T, server *pgtest.Server) {
 	}
 	time.Sleep(100 * time.Millisecond)
 	server.Stop()
-	if err := s.Commit(t.Context(), 1, randomKeys(1), time.Hour); err == nil {
-		t.Error("Commit: got no error while the server is down, want one")
+	if _, err := s.Claim(t.Context(), 1, randomKeys(1), time.Minute); err == nil {
+		t.Error("Claim: got no error while the server is down, want one")
 	}
+	late := randomKeys(1)
+	running.Go(func() { // what was delivered is worth to be waited for
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.Commit(ctx, 1, late, time.Hour); err != nil {
+			t.Errorf("Commit: got error %v from a server that is down for a moment, want none", err)
+		}
+	})
+	time.Sleep(time.Second) // longer than a claim waits
 	server.Start()
 	commit(t, s, randomKeys(1), time.Hour)
 	close(stop)
 	running.Wait()
+	wantAll(t, s, late, dedup.Delivered)
 	for _, events := range recorded {
 		wantAll(t, s, events, dedup.Delivered)
 	}

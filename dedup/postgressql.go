@@ -33,8 +33,9 @@ const createTable = `CREATE TABLE IF NOT EXISTS {table} (` +
 
 const createIndex = `CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)`
 
-// claimEvents inserts what is absent, and takes over what has expired or is
-// the caller's own. It returns that, and what is delivered; the rest is in
+// claimEvents inserts what is absent, and takes over what has expired, is the
+// caller's own, or is claimed for so long that the clock must have been set back
+// since. It returns that, and what is delivered; the rest is in
 // flight, or has changed while the statement ran. Rows are locked in one
 // order, so that two claims wait for each other instead of failing.
 const claimEvents = `WITH claimed AS (
@@ -42,7 +43,7 @@ const claimEvents = `WITH claimed AS (
 	SELECT $1::text, k.id, $3::bigint, false, now() + $4::interval FROM unnest($2::uuid[]) AS k(id) ORDER BY k.id
 	ON CONFLICT (name, id) DO UPDATE
 		SET token = excluded.token, delivered = false, expires = excluded.expires
-		WHERE e.expires <= now() OR (NOT e.delivered AND e.token = excluded.token)
+		WHERE e.expires <= now() OR (NOT e.delivered AND (e.token = excluded.token OR e.expires > now() + 2 * $4::interval))
 	RETURNING id
 )
 SELECT id, false AS delivered FROM claimed

@@ -134,14 +134,17 @@ func isCode(err error, code string) bool {
 	return ok && answer.Code == code
 }
 
+// A connected is how a pool has a connection do something.
+type connected func(ctx context.Context, do func(*pgxpool.Conn) error) error
+
 // do has a connection do something with the table. One that was dropped is made
 // again.
-func (t *postgresTable) do(ctx context.Context, do func(*pgxpool.Conn) error) error {
+func (t *postgresTable) do(ctx context.Context, by connected, do func(*pgxpool.Conn) error) error {
 	for again := false; ; again = true {
 		if err := t.prepare(ctx); err != nil {
 			return err
 		}
-		err := t.pool.Do(ctx, do)
+		err := by(ctx, do)
 		if !isCode(err, undefinedTable) {
 			return err
 		}
@@ -152,9 +155,10 @@ func (t *postgresTable) do(ctx context.Context, do func(*pgxpool.Conn) error) er
 	}
 }
 
-// exec runs a statement.
+// exec runs a statement that is about what was claimed. What was delivered has
+// to be recorded even if the server has to start first.
 func (t *postgresTable) exec(ctx context.Context, statement string, args ...any) error {
-	return t.do(ctx, func(conn *pgxpool.Conn) error {
+	return t.do(ctx, t.pool.Insist, func(conn *pgxpool.Conn) error {
 		_, err := conn.Exec(ctx, statement, args...)
 		return err
 	})
@@ -168,7 +172,7 @@ type postgresRow struct {
 
 // query runs a statement and returns its rows.
 func (t *postgresTable) query(ctx context.Context, statement string, args ...any) (found []postgresRow, err error) {
-	err = t.do(ctx, func(conn *pgxpool.Conn) error {
+	err = t.do(ctx, t.pool.Do, func(conn *pgxpool.Conn) error {
 		rows, err := conn.Query(ctx, statement, args...)
 		if err != nil {
 			return err

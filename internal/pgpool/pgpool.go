@@ -8,6 +8,7 @@ package pgpool
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"time"
 
@@ -68,15 +69,24 @@ var pauses = []time.Duration{0, 50 * time.Millisecond, 250 * time.Millisecond}
 // the connection turns out to be closed, when the server is just starting or
 // stopping, and when it found two transactions in each other's way.
 func (p *Pool) Do(ctx context.Context, do func(*pgxpool.Conn) error) error {
-	for try := 0; ; try++ {
+	return p.try(ctx, len(pauses), do)
+}
+
+// Insist is Do for what must not be given up before the context ends.
+func (p *Pool) Insist(ctx context.Context, do func(*pgxpool.Conn) error) error {
+	return p.try(ctx, math.MaxInt, do)
+}
+
+func (p *Pool) try(ctx context.Context, again int, do func(*pgxpool.Conn) error) error {
+	for n := 0; ; n++ {
 		err := p.conns.AcquireFunc(ctx, do)
-		if err == nil || try == len(pauses) || ctx.Err() != nil || !passing(err) {
+		if err == nil || n == again || ctx.Err() != nil || !passing(err) {
 			return err
 		}
 		if !isClass(err, "40") {
 			p.conns.Reset() // what has closed one connection has mostly closed all
 		}
-		pause := time.NewTimer(pauses[try])
+		pause := time.NewTimer(pauses[min(n, len(pauses)-1)])
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -38,6 +38,7 @@ func TestPool(t *testing.T) {
 	}{
 		{"one string is one pool", shared},
 		{"passing errors are tried again", passing},
+		{"what is insisted on is tried until the context ends", insisting},
 		{"permanent errors are not", permanent},
 		{"dead connections are replaced", deadConnections},
 		{"a context ends the tries", contextEnds},
@@ -77,6 +78,29 @@ func passing(t *testing.T, server *pgtest.Server) {
 	err := p.Do(t.Context(), func(*pgxpool.Conn) error { tries++; return &pgconn.PgError{Code: "40001"} })
 	if err == nil || tries > 10 {
 		t.Errorf("got error %v after %d tries, want one after a few", err, tries)
+	}
+}
+
+func insisting(t *testing.T, server *pgtest.Server) {
+	p := open(t, server.DSN())
+	tries := 0
+	do := func(*pgxpool.Conn) error {
+		if tries++; tries < 8 {
+			return &pgconn.PgError{Code: "57P03"}
+		}
+		return nil
+	}
+	if err := p.Insist(t.Context(), do); err != nil || tries != 8 {
+		t.Errorf("got error %v after %d tries, want success at the eighth", err, tries)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := p.Insist(ctx, func(*pgxpool.Conn) error { return errors.New("connection reset") }); err == nil {
+		t.Error("got no error when the context ends, want one")
+	}
+	tries = 0
+	if err := p.Insist(t.Context(), func(*pgxpool.Conn) error { tries++; return &pgconn.PgError{Code: "42501"} }); err == nil || tries != 1 {
+		t.Errorf("got error %v after %d tries for a permanent error, want one at once", err, tries)
 	}
 }
 
