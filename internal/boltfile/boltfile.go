@@ -151,12 +151,15 @@ const mostWrites = 1024
 func (f *File) write() {
 	defer close(f.ended)
 	group := make([]write, 0, mostWrites)
-	var patience time.Duration
+	var (
+		patience time.Duration
+		last     int // how many were in the last group
+	)
 	for first := range f.writes {
-		group = f.gather(append(group[:0], first), patience)
+		group = f.gather(append(group[:0], first), last, patience)
 		start := time.Now()
 		err := f.commit(group)
-		if patience = 0; len(group) > 1 {
+		if patience, last = 0, len(group); last > 1 {
 			patience = time.Since(start) / 4
 		}
 		for _, w := range group {
@@ -169,13 +172,18 @@ func (f *File) write() {
 //
 // Those whose last write is just done are likely to have another in a moment.
 // Not to wait for them would split the writers into two halves that wait for
-// each other. So it waits, while they keep coming, for a part of the time that
-// it saves; but not for others of a writer who was alone.
-func (f *File) gather(group []write, patience time.Duration) []write {
+// each other. So it waits until as many have come as the last time, or, while
+// they keep coming, for a part of the time that it saves; but not for others of
+// a writer who was alone.
+func (f *File) gather(group []write, last int, patience time.Duration) []write {
 	lull := patience / 4
 	for len(group) < mostWrites {
+		var wait time.Duration
+		if len(group) < last {
+			wait = min(lull, patience)
+		}
 		start := time.Now()
-		next, ok := f.next(min(lull, patience))
+		next, ok := f.next(wait)
 		if !ok {
 			break
 		}
