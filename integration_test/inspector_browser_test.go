@@ -57,7 +57,7 @@ func wantValue[T comparable](t *testing.T, p *browsertest.Page, expression strin
 func TestPageShowsWhatArrives(t *testing.T) {
 	g, p := inspected(t)
 	wantValue(t, p, `document.getElementById("empty").hidden`, false)
-	notify(g, page([]string{"first"}))
+	command(t, "", "send", "--sample", "page-feed", "--url", g.url(callback)).want(t, 0, "200 OK in ", "")
 	p.Eventually(rows + `.length === 1`)
 	notify(g, whatsApp([]string{"wamid.second"}, []string{"wamid.third"}))
 	p.Eventually(rows + `.length === 3`)
