@@ -69,6 +69,9 @@ func (p *Process) URL(target string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", p.port, target)
 }
 
+// AdminURL returns the URL of a path and query of the admin endpoint.
+func (p *Process) AdminURL(target string) string { return "http://" + address(p.admin) + target }
+
 // Address returns where the site listens.
 func (p *Process) Address() string { return address(p.port) }
 
