@@ -211,7 +211,7 @@ type soakMeasure struct {
 const fileSize = "size of the file" // in place of a metric
 
 var soakMeasures = []soakMeasure{
-	{name: "heap (MB)", metric: "go_memstats_heap_alloc_bytes", unit: 1e6, slack: 2},
+	{name: "heap (MB)", metric: "go_memstats_heap_alloc_bytes", unit: 1e6, slack: 0.5},
 	{name: "goroutines", metric: "go_goroutines", unit: 1, slack: 10},
 	{name: "open files", metric: "process_open_fds", unit: 1, slack: 10},
 	{name: "resident (MB)", metric: "process_resident_memory_bytes", unit: 1e6, slack: 10, stored: true},
