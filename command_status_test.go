@@ -51,16 +51,20 @@ func TestStatusIsPrintedAsATable(t *testing.T) {
 	}
 }
 
-// runStatus runs the command and returns what it prints.
+// runStatus runs the command and returns what it prints, with that on stderr in
+// the error.
 func runStatus(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var b strings.Builder
+	var b, stderr strings.Builder
 	cmd := newStatusCommand()
 	cmd.SetArgs(args)
 	cmd.SetOut(&b)
-	cmd.SetErr(new(strings.Builder))
+	cmd.SetErr(&stderr)
 	cmd.SilenceUsage = true // as Caddy has it
 	err := cmd.ExecuteContext(t.Context())
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, &stderr)
+	}
 	return b.String(), err
 }
 
