@@ -59,14 +59,15 @@ func TestFloodIsOverWithItsSenders(t *testing.T) {
 	const size = 1_000_000
 	u := newUpstream(t, nil)
 	g := start(t, lines(hook("max_size 1MB", "max_buffered 4MB", "body_timeout 5s", "deliver original"), "reverse_proxy "+u.addr))
-	forged := head("POST", callback, signatureHeader+": "+sign("wrong", nil), fmt.Sprintf("Content-Length: %d", size)) + strings.Repeat("x", size-1)
-	for range 2 {
+	forged := head("POST", callback, signatureHeader+": "+sign("wrong", nil), fmt.Sprintf("Content-Length: %d", size)) + strings.Repeat("x", size/2)
+	begin := time.Now()
+	for range 2 { // each takes up half a megabyte, of the two there are
 		conn := g.dial()
 		if _, err := io.WriteString(conn, forged); err != nil {
 			t.Fatal(err)
 		}
 	}
-	large := append(page([]string{"large"}), strings.Repeat(" ", size/2)...)
+	large := append(page([]string{"large"}), strings.Repeat(" ", size-size/25)...)
 	eventually(t, "503 for a large notification", func() bool {
 		got := g.post(large)
 		return got.status == 503 && got.header.Get("Retry-After") != ""
@@ -76,6 +77,9 @@ func TestFloodIsOverWithItsSenders(t *testing.T) {
 	if got := u.only().body; !strings.Contains(got, "small") {
 		t.Errorf("got %.100q upstream, want the small notification", got)
 	}
-	g.reload(lines(hook("max_size 1MB", "max_buffered 5MB", "body_timeout 5s", "deliver original", "dedup off"), "reverse_proxy "+u.addr))
+	g.reload(lines(hook("max_size 1MB", "max_buffered 4010kB", "body_timeout 5s", "deliver original", "dedup off"), "reverse_proxy "+u.addr))
 	eventually(t, "200 for the large notification when the flood has timed out", func() bool { return g.post(large).status == 200 })
+	if took := time.Since(begin); took < 4*time.Second {
+		t.Errorf("got the large notification in after %v, want it to wait for the flood", took)
+	}
 }
