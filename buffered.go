@@ -71,17 +71,17 @@ func (s *share) free() { s.give(s.n) }
 // encodingRoom returns how many bytes the bodies that are made of the events
 // take at most at any time.
 func (h *Handler) encodingRoom(events []event.Event) int64 {
+	if h.Deliver == deliverOriginal {
+		return 0
+	}
 	var largest, all int64
 	for i := range events {
 		n := int64(events[i].JSONRoom())
 		largest = max(largest, n)
 		all += n
 	}
-	switch h.Deliver {
-	case deliverEach:
-		return min(all, int64(min(h.Parallel, len(events)))*largest)
-	case deliverBatch:
+	if h.Deliver == deliverBatch {
 		return all + int64(len(events)+len("[]"))
 	}
-	return 0
+	return min(all, int64(min(h.Parallel, len(events)))*largest)
 }
