@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
 )
 
 func init() {
@@ -58,23 +60,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	return unmarshalBlock(d, h.unmarshalOption)
-}
-
-// unmarshalBlock has option take each option of a block, none of them twice.
-func unmarshalBlock(d *caddyfile.Dispenser, option func(d *caddyfile.Dispenser, name string) error) error {
-	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		if err := option(d, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return caddyblock.Unmarshal(d, h.unmarshalOption)
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
@@ -163,7 +149,7 @@ func (c *ClientCert) unmarshal(d *caddyfile.Dispenser) error {
 	if slices.Contains(c.Names, "") {
 		return d.Err("client_cert: a name is empty")
 	}
-	return unmarshalBlock(d, c.unmarshalOption)
+	return caddyblock.Unmarshal(d, c.unmarshalOption)
 }
 
 func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) error {

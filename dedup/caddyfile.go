@@ -1,6 +1,10 @@
 package dedup
 
-import "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+)
 
 // unmarshal sets the options of a store, which have one value each, from
 // Caddyfile tokens.
@@ -10,17 +14,11 @@ func unmarshal(d *caddyfile.Dispenser, options map[string]func(value string) err
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	seen := make(map[string]bool)
-	for d.NextBlock(0) {
-		option := d.Val()
+	return caddyblock.Unmarshal(d, func(d *caddyfile.Dispenser, option string) error {
 		set, ok := options[option]
 		if !ok {
 			return d.Errf("unrecognized option '%s' of dedup %s", option, store)
 		}
-		if seen[option] {
-			return d.Errf("%s is given twice", option)
-		}
-		seen[option] = true
 		var value string
 		if !d.AllArgs(&value) {
 			return d.ArgErr()
@@ -31,6 +29,6 @@ func unmarshal(d *caddyfile.Dispenser, options map[string]func(value string) err
 		if err := set(value); err != nil {
 			return d.WrapErr(err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
