@@ -264,26 +264,19 @@ func BenchmarkStageClaim(b *testing.B) {
 	})
 }
 
-// renamed is a store to which the same events are others in each round.
+// renamed is a store to which the same events are others in each round: it
+// gives their keys other names when they are claimed, and knows them by these
+// from then on.
 type renamed struct {
 	dedup.Store
 	round *uint64
 }
 
 func (s renamed) Claim(ctx context.Context, token dedup.Token, events []dedup.Key, lease time.Duration) ([]dedup.State, error) {
-	s.rename(events)
-	return s.Store.Claim(ctx, token, events, lease)
-}
-
-func (s renamed) Commit(ctx context.Context, token dedup.Token, events []dedup.Key, window time.Duration) error {
-	s.rename(events)
-	return s.Store.Commit(ctx, token, events, window)
-}
-
-func (s renamed) rename(events []dedup.Key) {
 	for i := range events {
 		binary.NativeEndian.PutUint64(events[i][:], binary.NativeEndian.Uint64(events[i][:])+*s.round)
 	}
+	return s.Store.Claim(ctx, token, events, lease)
 }
 
 func BenchmarkStageEncode(b *testing.B) {

@@ -2,8 +2,7 @@ package metawebhook
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -34,6 +33,7 @@ type claims struct {
 	token dedup.Token
 
 	events   []event.Event // that are claimed
+	keys     []dedup.Key   // of those
 	inFlight []event.Event // that somebody else is delivering
 	repeats  []event.Event // that were delivered before
 
@@ -59,17 +59,19 @@ const (
 // claim claims events.
 func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*claims, error) {
 	c := &claims{h: h, store: store, token: newToken()}
+	all := keys(events)
 	ctx, cancel := within(d.ctx, storeTimeout)
 	defer cancel()
-	states, err := store.Claim(ctx, c.token, keys(events), h.lease)
+	states, err := store.Claim(ctx, c.token, all, h.lease)
 	if err != nil {
 		return nil, err
 	}
 	c.events = inState(events, states, dedup.Claimed)
+	c.keys = inState(all, states, dedup.Claimed)
 	c.inFlight = inState(events, states, dedup.InFlight)
 	c.repeats = inState(events, states, dedup.Delivered)
-	c.fates = make([]fate, len(c.events))
 	if len(c.events) > 0 {
+		c.fates = make([]fate, len(c.events))
 		c.storing.Lock() // renew waits for what it needs
 		c.renewal = time.AfterFunc(h.lease/3, c.renew)
 		c.storing.Unlock()
@@ -77,11 +79,10 @@ func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*
 	return c, nil
 }
 
-func newToken() dedup.Token {
-	var random [8]byte
-	_, _ = rand.Read(random[:])
-	return dedup.Token(binary.NativeEndian.Uint64(random[:]))
-}
+// newToken returns a token that no other claim has. Nobody who could guess it
+// would gain anything: whoever can name it to the store can do all that it is
+// good for.
+func newToken() dedup.Token { return dedup.Token(rand.Uint64()) } //nolint:gosec // see above
 
 // keys returns what a store knows events by.
 func keys(events []event.Event) []dedup.Key {
@@ -92,12 +93,13 @@ func keys(events []event.Event) []dedup.Key {
 	return keys
 }
 
-// inState returns those of the events that are in a state.
-func inState(events []event.Event, states []dedup.State, state dedup.State) []event.Event {
+// inState returns those of the events, or of what there is of each of them,
+// that are in a state.
+func inState[T any](events []T, states []dedup.State, state dedup.State) []T {
 	if !slices.ContainsFunc(states, func(s dedup.State) bool { return s != state }) {
 		return events
 	}
-	var in []event.Event
+	var in []T
 	for i := range events {
 		if states[i] == state {
 			in = append(in, events[i])
@@ -141,16 +143,18 @@ func (c *claims) renew() {
 		return
 	}
 	c.record()
-	open := c.with(waiting)
+	open, keys := c.with(waiting)
 	ctx, cancel := within(context.Background(), storeTimeout)
 	defer cancel()
-	states, err := c.store.Claim(ctx, c.token, c.keys(open), c.h.lease)
+	states, err := c.store.Claim(ctx, c.token, keys, c.h.lease)
 	if err != nil {
 		c.h.storeFailed("renew", err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for at, state := range states {
-		if state != dedup.Claimed {
-			c.become(open[at], waiting, lost)
+		if i := open[at]; state != dedup.Claimed && c.fates[i] == waiting {
+			c.fates[i] = lost
 		}
 	}
 	c.renewal.Reset(c.h.lease / 3)
@@ -167,15 +171,16 @@ func (c *claims) settle() []event.Event {
 	defer c.storing.Unlock()
 	c.settled = true
 	c.record()
-	if open := append(c.with(waiting), c.with(failed)...); len(open) > 0 {
+	if _, keys := c.with(waiting, failed); len(keys) > 0 {
 		ctx, cancel := within(context.Background(), storeTimeout)
 		defer cancel()
-		if err := c.store.Release(ctx, c.token, c.keys(open)); err != nil {
+		if err := c.store.Release(ctx, c.token, keys); err != nil {
 			c.h.storeFailed("release", err)
 		}
 	}
 	var gone []event.Event
-	for _, i := range c.with(lost) {
+	places, _ := c.with(lost)
+	for _, i := range places {
 		gone = append(gone, c.events[i])
 	}
 	return gone
@@ -185,56 +190,60 @@ func (c *claims) settle() []event.Event {
 // sender that has hung up does not keep it from being recorded. Events whose
 // record fails were delivered all the same; a repeat of them may be so, too.
 func (c *claims) record() {
-	for done := c.with(delivered); len(done) > 0; {
-		window := c.h.Dedup.window(&c.events[done[0]])
-		var now, later []int
-		for _, i := range done {
-			if c.h.Dedup.window(&c.events[i]) == window {
-				now = append(now, i)
-			} else {
-				later = append(later, i)
-			}
+	for {
+		keys, window := c.unrecorded()
+		if len(keys) == 0 {
+			return
 		}
 		ctx, cancel := within(context.Background(), storeTimeout)
-		if err := c.store.Commit(ctx, c.token, c.keys(now), window); err != nil {
+		if err := c.store.Commit(ctx, c.token, keys, window); err != nil {
 			c.h.storeFailed("commit", err)
 		}
 		cancel()
-		for _, i := range now {
-			c.become(i, delivered, recorded)
-		}
-		done = later
 	}
 }
 
-// with returns the places of the events with a fate.
-func (c *claims) with(f fate) (places []int) {
+// unrecorded returns what is delivered and not recorded, of one window, and
+// takes it for recorded from now on.
+func (c *claims) unrecorded() (keys []dedup.Key, window time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.fates {
-		if c.fates[i] == f {
-			places = append(places, i)
+		if c.fates[i] != delivered {
+			continue
+		}
+		own := c.h.Dedup.window(&c.events[i])
+		if len(keys) == 0 {
+			window = own
+		}
+		if own == window {
+			keys = c.and(keys, i)
+			c.fates[i] = recorded
 		}
 	}
-	return places
+	return keys, window
 }
 
-// become changes the fate of an event that has not got another meanwhile.
-func (c *claims) become(i int, from, to fate) {
+// with returns the places and the keys of the events with one of the fates.
+func (c *claims) with(fates ...fate) (places []int, keys []dedup.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fates[i] == from {
-		c.fates[i] = to
+	for i := range c.fates {
+		if slices.Contains(fates, c.fates[i]) {
+			places = append(places, i)
+			keys = c.and(keys, i)
+		}
 	}
+	return places, keys
 }
 
-// keys returns the keys of the events at these places.
-func (c *claims) keys(places []int) []dedup.Key {
-	keys := make([]dedup.Key, len(places))
-	for at, i := range places {
-		keys[at] = dedup.Key(c.events[i].ID())
+// and returns keys, which are of events before i, with that of i. As long as
+// they are of all events before i, it makes no copy.
+func (c *claims) and(keys []dedup.Key, i int) []dedup.Key {
+	if len(keys) == i {
+		return c.keys[: i+1 : i+1]
 	}
-	return keys
+	return append(keys, c.keys[i])
 }
 
 // storeFailed counts and logs that the store has failed in an operation.
