@@ -12,6 +12,10 @@ import (
 // A stranger's word on its length is no reason for more.
 const firstRead = 16 << 10
 
+// growth is how many times as much room there is each time it was full: what
+// a sender makes the server set aside, it has to send a quarter of before.
+const growth = 4
+
 // readBody reads the body of a notification, of at most MaxSize bytes and
 // within BodyTimeout, into memory that is the request's share. The error is a
 // refusal, and means that the body has not been read to its end.
@@ -52,7 +56,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, mem *share) (
 		if size == most {
 			most = h.MaxSize // a handler before this one makes more of it than was declared
 		}
-		larger := min(max(2*size, firstRead), most)
+		larger := min(max(growth*size, firstRead), most)
 		if !mem.take(larger, mem.forLargeBody()) {
 			return nil, errOverloaded
 		}
