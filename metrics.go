@@ -3,6 +3,7 @@ package metawebhook
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,10 +67,18 @@ const (
 type meter struct {
 	verification             *prometheus.CounterVec
 	notification             *prometheus.CounterVec
-	events                   *prometheus.CounterVec
 	errors                   *prometheus.CounterVec
 	deliveries, sizes, waits prometheus.Observer
+
+	taken  prometheus.Counter // notifications with the result ok
+	events *prometheus.CounterVec
+
+	mu    sync.RWMutex
+	known map[eventLabels]prometheus.Counter // of events, those that were needed so far
 }
+
+// eventLabels are the labels of an event's counter, but for the name.
+type eventLabels struct{ object, kind, outcome string }
 
 // newMeter returns the meter of the handler of this name, and has the metrics
 // of the configuration show what it counts.
@@ -91,10 +100,11 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 		deliveries:   deliveryDuration.With(label),
 		sizes:        notificationSize.With(label),
 		waits:        dedupWait.With(label),
+		known:        make(map[eventLabels]prometheus.Counter),
 	}
 	// what has not happened yet is shown as zero
 	m.verification.WithLabelValues(resultOK)
-	m.notification.WithLabelValues(resultOK)
+	m.taken = m.notification.WithLabelValues(resultOK)
 	return m, nil
 }
 
@@ -173,9 +183,12 @@ func (u undeliveredCollector) Collect(metrics chan<- prometheus.Metric) {
 
 // answered counts a request by what it was answered with.
 func (m *meter) answered(method, result string) {
-	if method == http.MethodGet {
+	switch {
+	case method == http.MethodGet:
 		m.verification.WithLabelValues(result).Inc()
-	} else {
+	case result == resultOK:
+		m.taken.Inc()
+	default:
 		m.notification.WithLabelValues(result).Inc()
 	}
 }
@@ -187,9 +200,24 @@ func (m *meter) count(events []event.Event, outcome string) {
 		for n < len(events) && events[n].Object() == object && events[n].Kind() == kind {
 			n++
 		}
-		m.events.WithLabelValues(label(knownObjects, object), label(knownKinds, kind), outcome).Add(float64(n))
+		m.counter(eventLabels{label(knownObjects, object), label(knownKinds, kind), outcome}).Add(float64(n))
 		events = events[n:]
 	}
+}
+
+// counter returns the counter of events with these labels. Many times, it is
+// one that was needed before, and found faster here than in the vector.
+func (m *meter) counter(l eventLabels) prometheus.Counter {
+	m.mu.RLock()
+	c, ok := m.known[l]
+	m.mu.RUnlock()
+	if !ok {
+		c = m.events.WithLabelValues(l.object, l.kind, l.outcome)
+		m.mu.Lock()
+		m.known[l] = c
+		m.mu.Unlock()
+	}
+	return c
 }
 
 // since observes the seconds that have passed.
