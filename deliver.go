@@ -29,22 +29,7 @@ const typeJSON = "application/json"
 // deliver hands the events of a notification to the next handler, and returns
 // the error that answers the notification unless all of them succeed, now or
 // before.
-//
-// A sender that hangs up does not end a delivery: the app may have acted on
-// it already. Only when the server shuts down as well, and nobody waits for
-// the outcome any more, is what is left cancelled.
 func (h *Handler) deliver(w http.ResponseWriter, d *delivery) error {
-	r := d.original
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	defer cancel()
-	defer context.AfterFunc(r.Context(), func() {
-		select {
-		case <-h.stopping.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	})()
-	d.ctx = ctx
 	if h.Dedup.Off {
 		return h.fold(d, h.handOn(d, d.all, nil))
 	}
@@ -211,46 +196,51 @@ func (h *Handler) handOn(d *delivery, events []event.Event, c *claims) []*failur
 }
 
 // handOnEach hands on events one by one, those of an entry in their order,
-// those of several entries side by side. Those whose claim is lost meanwhile
-// it leaves to whoever has it.
+// those of several entries side by side.
 func (h *Handler) handOnEach(d *delivery, events []event.Event, c *claims) []*failure {
 	failures := make([]*failure, len(events))
-	contentType := h.contentType(event.MediaType)
-	inOrder := func(first, n int) {
-		for i := first; i < first+n; i++ {
-			if !c.held(i) {
-				continue
-			}
-			failures[i] = h.send(d, message{
-				events:      events[i : i+1],
-				id:          events[i].ID(),
-				contentType: contentType,
-				body:        events[i].AppendJSON(nil),
-			})
-			h.became(d, events[i:i+1], failures[i])
-			c.note(i, 1, failures[i])
-		}
-	}
 	var (
 		running sync.WaitGroup
-		places  = make(chan struct{}, h.Parallel)
+		places  chan struct{}
 		first   int
 	)
 	for entry := range event.Entries(events) {
 		from, n := first, len(entry)
 		first += n
 		if n == len(events) {
-			inOrder(from, n)
+			h.handOnInOrder(d, events, 0, c, failures)
 			break
+		}
+		if places == nil {
+			places = make(chan struct{}, h.Parallel)
 		}
 		places <- struct{}{}
 		running.Go(func() {
-			inOrder(from, n)
+			h.handOnInOrder(d, entry, from, c, failures[from:])
 			<-places
 		})
 	}
 	running.Wait()
 	return failures
+}
+
+// handOnInOrder hands on events one after another, and notes what becomes of
+// each. They are the claimed ones from the one at first; those whose claim is
+// lost meanwhile it leaves to whoever has it.
+func (h *Handler) handOnInOrder(d *delivery, events []event.Event, first int, c *claims, failures []*failure) {
+	for i := range events {
+		if !c.held(first + i) {
+			continue
+		}
+		failures[i] = h.send(d, message{
+			events:      events[i : i+1],
+			id:          events[i].ID(),
+			contentType: h.contentType(event.MediaType),
+			body:        events[i].AppendJSON(nil),
+		})
+		h.became(d, events[i:i+1], failures[i])
+		c.note(first+i, 1, failures[i])
+	}
 }
 
 // contentType returns the media type of bodies that CloudEvents calls so.

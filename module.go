@@ -208,6 +208,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 
 	h.stopping, h.stop = context.WithCancel(context.Background())
+	context.AfterFunc(h.stopping, h.endUnwaited)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		server.RegisterOnShutdown(h.stop)
 	}
@@ -323,9 +324,10 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	if !h.secrets.signed(body, signature) {
 		return h.refuse(r, errSignature)
 	}
-	d := &delivery{start: time.Now(), original: r, next: next, body: body, signing: h.signing}
+	d := h.newDelivery(r, next, body)
+	defer d.cancel()
 	h.meter.sizes.Observe(float64(len(body)))
-	h.record.begin(d)
+	h.begin(d)
 	err = h.serveAuthentic(w, d, mem)
 	result := resultOf(err)
 	h.record.end(d, result)

@@ -1,6 +1,8 @@
 package metawebhook
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,6 +90,13 @@ func (r *record) end(d *delivery, result string) {
 			r.failingSince = now
 		}
 	}
+}
+
+// underWay returns the deliveries that have begun and not ended.
+func (r *record) underWay() []*delivery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.active))
 }
 
 // settle notes that events were delivered.

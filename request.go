@@ -23,9 +23,11 @@ import (
 
 // A delivery is a notification on its way to the next handler.
 type delivery struct {
+	handler  *Handler
 	start    time.Time
 	ctx      context.Context // of the requests that are made for it
-	original *http.Request   // Meta's
+	cancel   context.CancelFunc
+	original *http.Request // Meta's
 	next     caddyhttp.Handler
 	body     []byte        // the notification
 	all      []event.Event // what is in it
