@@ -2,7 +2,9 @@ package dedup_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -32,22 +34,72 @@ func BenchmarkClaimCommit(b *testing.B) {
 		for _, writers := range []int{1, 64, 256} {
 			b.Run(fmt.Sprintf("%s/writers=%d", store.name, writers), func(b *testing.B) {
 				s := open(b, store.make(b), scope())
-				var left atomic.Int64
-				left.Store(int64(b.N))
-				b.ResetTimer()
-				var running sync.WaitGroup
-				for w := range writers {
-					running.Go(func() {
-						for left.Add(-1) >= 0 {
-							claimAndCommit(b, s, dedup.Token(w), randomKeys(1))
-						}
-					})
-				}
-				running.Wait()
+				b.ReportAllocs()
+				share(b, writers, func(next func() bool) {
+					for token := dedup.Token(rand.Uint64()); next(); {
+						claimAndCommit(b, s, token, randomKeys(1))
+					}
+				})
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 			})
 		}
 	}
+}
+
+// BenchmarkMemory has so many writers claim and commit so many events at a
+// time: in a memory that grows, in one whose events expire as others come, and
+// in a full one, which forgets one for each. The last two have a million.
+func BenchmarkMemory(b *testing.B) {
+	const million, window = 1_000_000, 36 * time.Hour
+	for _, memory := range []struct {
+		name       string
+		most, from int
+		pause      time.Duration // between events
+	}{
+		{"growing", 100 * million, 0, 0},
+		{"expiring", 2 * million, million, window / million},
+		{"full", million, million, 0},
+	} {
+		for _, writers := range []int{1, 64} {
+			for _, n := range []int{1, 1000} {
+				c := newClock()
+				s := open(b, newMemory(b, c, memory.most), scope())
+				for range memory.from / 1000 {
+					commit(b, s, randomKeys(1000), window)
+					c.advance(1000 * memory.pause)
+				}
+				b.Run(fmt.Sprintf("%s/writers=%d/events=%d", memory.name, writers, n), func(b *testing.B) {
+					b.ReportAllocs()
+					share(b, writers, func(next func() bool) {
+						token, random := dedup.Token(rand.Uint64()), rand.New(rand.NewPCG(rand.Uint64(), 0))
+						events := make([]dedup.Key, n)
+						for next() {
+							for i := range events {
+								binary.NativeEndian.PutUint64(events[i][:8], random.Uint64())
+								binary.NativeEndian.PutUint64(events[i][8:], random.Uint64())
+							}
+							claimAndCommit(b, s, token, events)
+							c.advance(time.Duration(n) * memory.pause)
+						}
+					})
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/event")
+				})
+			}
+		}
+	}
+}
+
+// share has so many goroutines do what a benchmark is to do, each for as long
+// as there is a next time.
+func share(b *testing.B, goroutines int, do func(next func() bool)) {
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	var running sync.WaitGroup
+	for range goroutines {
+		running.Go(func() { do(func() bool { return left.Add(-1) >= 0 }) })
+	}
+	running.Wait()
 }
 
 func claimAndCommit(b *testing.B, s dedup.Store, token dedup.Token, events []dedup.Key) {
