@@ -101,8 +101,7 @@ type boundedSet struct {
 }
 
 func (s boundedSet) add(events []Key, window time.Duration) error {
-	s.memorySet.add(events, window)
-	if evicted := s.evict(s.most); evicted > 0 {
+	if evicted := s.memorySet.add(events, window, s.most); evicted > 0 {
 		evictedEvents.WithLabelValues(s.name).Add(float64(evicted))
 	}
 	return nil

@@ -226,6 +226,29 @@ func TestFullMemoryInManyHands(t *testing.T) {
 	wantEvicted(t, name, writers*each-most)
 }
 
+// TestLoweredBoundInManyHands opens a store again for far fewer events than it
+// has, and has goroutines commit while it forgets them.
+func TestLoweredBoundInManyHands(t *testing.T) {
+	const before, most, writers = 50_000, 100, 8
+	name, c := scope(), newClock()
+	commit(t, open(t, newMemory(t, c, before), name), randomKeys(before), time.Hour)
+	s := open(t, newMemory(t, c, most), name)
+	events := randomKeys(most)
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() {
+			for i := w; i < most; i += writers {
+				if err := s.Commit(t.Context(), 1, events[i:i+1], time.Hour); err != nil {
+					t.Errorf("Commit: got error %v, want none", err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	wantAll(t, s, events, dedup.Delivered)
+	wantEvicted(t, name, before)
+}
+
 func TestMemoryOptions(t *testing.T) {
 	for _, most := range []int{-1, 1 << 31} {
 		if err := (&dedup.Memory{MaxEvents: most}).Validate(); err == nil || !strings.Contains(err.Error(), "max_events") {

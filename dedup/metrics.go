@@ -32,7 +32,7 @@ func (r rememberedEvents) Collect(metrics chan<- prometheus.Metric) {
 	type series struct{ name, store string }
 	sizes := make(map[series]int64) // a name may have two files while it moves from one to the other
 	memories.Range(func(name, state any) bool {
-		sizes[series{name.(string), "memory"}] += state.(memoryState).set.size.Load()
+		sizes[series{name.(string), "memory"}] += int64(state.(memoryState).set.size())
 		return true
 	})
 	// What the pool holds stays open for as long as it is ranged over.
