@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,22 +32,22 @@ func (l *local) Claim(_ context.Context, token Token, events []Key, lease time.D
 	// The claims come first. A commit puts an event into the set before it
 	// gives up the claim, so that there is no moment at which it is in neither.
 	if err := l.find(events, states); err != nil {
-		l.release(token, taken, nil) // but nothing that a renewal found claimed
+		l.release(token, taken) // but nothing that a renewal found claimed
 		return nil, err
 	}
-	l.release(token, events, states)
+	l.releaseDelivered(token, events, states)
 	return states, nil
 }
 
 // Commit implements Store.
 func (l *local) Commit(_ context.Context, token Token, events []Key, window time.Duration) error {
-	defer l.release(token, events, nil)
+	defer l.release(token, events)
 	return l.add(events, window)
 }
 
 // Release implements Store.
 func (l *local) Release(_ context.Context, token Token, events []Key) error {
-	l.release(token, events, nil)
+	l.release(token, events)
 	return nil
 }
 
@@ -55,55 +56,81 @@ func (l *local) Close() error { return l.close() }
 
 // inFlight is who in this process delivers what.
 type inFlight struct {
-	now func() time.Time
+	now   func() time.Time
+	start time.Time
 
 	mu     sync.Mutex
-	claims map[Key]claim
+	claims table[claim]
 }
 
-// A claim is a right to deliver.
+// A claim is a right to deliver, until so long after the start.
 type claim struct {
 	token Token
-	until time.Time
+	until time.Duration
 }
 
 func newInFlight(now func() time.Time) *inFlight {
-	return &inFlight{now: now, claims: make(map[Key]claim)}
+	return &inFlight{now: now, start: now(), claims: newTable[claim]()}
 }
 
 // claim sets the states of those events to Claimed that nobody else holds, and
 // returns those that the token has not held before.
 func (f *inFlight) claim(token Token, events []Key, states []State, lease time.Duration) (taken []Key) {
-	now := f.now()
-	until := now.Add(lease)
+	now := f.now().Sub(f.start)
+	mine := claim{token, now + lease}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, event := range events {
-		c, held := f.claims[event]
-		if held && c.token != token && now.Before(c.until) {
-			continue
+	for i := range events {
+		renewed := false
+		if ref := f.claims.find(&events[i]); ref == 0 {
+			f.claims.insert(&events[i], mine)
+		} else {
+			held := &f.claims.entry(ref).value
+			renewed = held.token == token
+			if !renewed && now < held.until {
+				continue
+			}
+			*held = mine
 		}
-		if !held || c.token != token {
-			taken = append(taken, event)
-		}
-		f.claims[event] = claim{token, until}
 		states[i] = Claimed
+		switch {
+		case renewed:
+		case len(taken) == i: // all so far
+			taken = events[: i+1 : i+1]
+		default:
+			taken = append(taken, events[i])
+		}
 	}
 	return taken
 }
 
-// release gives up the claims of the token: all of them, or, with states,
-// those on events that turned out to be delivered.
-func (f *inFlight) release(token Token, events []Key, states []State) {
+// release gives up the claims of the token on these events.
+func (f *inFlight) release(token Token, events []Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, event := range events {
-		if states != nil && states[i] != Delivered {
-			continue
+	for i := range events {
+		f.releaseOne(token, &events[i])
+	}
+}
+
+// releaseDelivered gives up those on events that turned out to be delivered.
+func (f *inFlight) releaseDelivered(token Token, events []Key, states []State) {
+	if !slices.Contains(states, Delivered) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range events {
+		if states[i] == Delivered {
+			f.releaseOne(token, &events[i])
 		}
-		if c, ok := f.claims[event]; ok && c.token == token {
-			delete(f.claims, event)
-		}
+	}
+}
+
+func (f *inFlight) releaseOne(token Token, event *Key) {
+	if ref := f.claims.find(event); ref != 0 && f.claims.entry(ref).value.token == token {
+		f.claims.remove(ref)
+		f.claims.reuse(ref)
 	}
 }
 
