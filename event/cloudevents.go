@@ -22,27 +22,28 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 }
 
 func (e *Event) append(dst []byte) []byte {
+	at, hasData := e.at(), e.HasData()
 	dst = append(dst, `{"specversion":"1.0","id":"`...)
 	dst, _ = e.id.AppendText(dst)
-	dst = append(dst, `","source":"`...)
-	dst = e.appendSource(dst)
-	dst = append(dst, `","type":"`...)
+	dst = append(dst, `","source":"`+sourcePrefix...)
+	dst = e.appendOrigin(dst)
+	dst = append(dst, `","type":"`+typePrefix...)
 	dst = e.appendType(dst)
 	dst = append(dst, '"')
-	dst = appendAttribute(dst, "subject", e.doc.literal(e.subject))
-	if at := e.Time(); !at.IsZero() {
+	dst = appendAttribute(dst, `,"subject":`, e.doc.literal(e.subject))
+	if t := e.Time(); !t.IsZero() {
 		dst = append(dst, `,"time":"`...)
-		dst = at.AppendFormat(dst, time.RFC3339Nano)
+		dst = t.AppendFormat(dst, time.RFC3339Nano)
 		dst = append(dst, '"')
 	}
-	if e.HasData() {
+	if hasData {
 		dst = append(dst, `,"datacontenttype":"application/json"`...)
 	}
-	dst = appendAttribute(dst, "metaobject", e.doc.literal(e.at().object))
-	dst = appendAttribute(dst, "metaentry", e.doc.literal(e.at().id))
-	dst = appendAttribute(dst, "metauid", e.doc.literal(e.at().uid))
-	dst = appendAttribute(dst, "metafield", e.fieldLiteral())
-	if e.HasData() {
+	dst = appendAttribute(dst, `,"metaobject":`, e.doc.literal(at.object))
+	dst = appendAttribute(dst, `,"metaentry":`, e.doc.literal(at.id))
+	dst = appendAttribute(dst, `,"metauid":`, e.doc.literal(at.uid))
+	dst = appendAttribute(dst, `,"metafield":`, e.fieldLiteral())
+	if hasData {
 		dst = append(dst, `,"data":`...)
 		dst = e.AppendData(dst)
 	}
@@ -72,7 +73,7 @@ func (e *Event) JSONRoom() int {
 	const frame = 320 // the names, the id, the time, and what else is no part of the notification
 	at := e.at()
 	n := frame + 2*(at.object.len()+at.id.len()+at.uid.len()) + e.subject.len() + e.field.len() + len(e.doc.kindLiteral(&e.update))
-	if origin := e.origin(); !isPlain(origin) {
+	if origin := e.origin().raw(); !isPlain(origin) {
 		n += 2 * len(origin) // to escape it
 	}
 	for _, part := range e.data {
@@ -81,49 +82,55 @@ func (e *Event) JSONRoom() int {
 	return n
 }
 
-// appendAttribute appends a comma, the name and a string that says what the
-// value says: the literal itself if it is a string, or a number in quotes. It
-// appends nothing for a value that says nothing.
+// appendAttribute appends a comma, a name, a colon and a string that says what
+// the value says: the literal itself if it is a string, or a number in quotes.
+// It appends nothing for a value that says nothing.
 func appendAttribute(dst []byte, name string, value literal) []byte {
-	if len(value.text()) == 0 {
+	switch {
+	case !value.saysSomething():
 		return dst
+	case value[0] == '"':
+		return append(append(dst, name...), value...)
 	}
-	dst = append(append(append(dst, `,"`...), name...), `":`...)
-	if value[0] == '"' {
-		return append(dst, value...)
-	}
-	return append(append(append(dst, '"'), value...), '"')
+	return append(append(append(append(dst, name...), '"'), value...), '"')
 }
 
-func (e *Event) appendSource(dst []byte) []byte {
-	dst = append(dst, "https://graph.facebook.com/"...)
+// What sources and types begin with.
+const (
+	sourcePrefix = "https://graph.facebook.com/"
+	typePrefix   = "com.facebook."
+)
+
+// appendOrigin appends what follows in the source.
+func (e *Event) appendOrigin(dst []byte) []byte {
 	origin := e.origin()
-	if !isPlain(origin) {
-		return append(dst, url.PathEscape(string(origin))...)
+	if raw := origin.raw(); isPlain(raw) {
+		return append(dst, raw...)
 	}
-	return append(dst, origin...)
+	return append(dst, url.PathEscape(string(origin.text()))...)
 }
 
 // origin returns what tells the source from others.
-func (e *Event) origin() []byte {
-	if origin := e.doc.origin(e.at()).text(); len(origin) > 0 {
+func (e *Event) origin() literal {
+	if origin := e.doc.origin(e.at()); origin.saysSomething() {
 		return origin
 	}
-	return e.objectText()
+	return e.objectLiteral()
 }
 
+// appendType appends what follows in the type.
 func (e *Event) appendType(dst []byte) []byte {
-	dst = append(dst, "com.facebook."...)
-	dst = append(appendTypePart(dst, e.objectText()), '.')
-	return appendTypePart(dst, e.doc.kindLiteral(&e.update).text())
+	dst = append(appendTypePart(dst, e.objectLiteral()), '.')
+	return appendTypePart(dst, e.doc.kindLiteral(&e.update))
 }
 
-// appendTypePart appends text in lower case, with an underscore for every
+// appendTypePart appends a text in lower case, with an underscore for every
 // character that is not plain.
-func appendTypePart(dst, text []byte) []byte {
-	if isPlain(text) {
-		return append(dst, text...)
+func appendTypePart(dst []byte, l literal) []byte {
+	if raw := l.raw(); isPlain(raw) {
+		return append(dst, raw...)
 	}
+	text := l.text()
 	for i := 0; i < len(text); {
 		c := text[i]
 		switch {

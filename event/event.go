@@ -63,13 +63,13 @@ func (e *Event) ID() ID { return e.id }
 
 // Object returns what the notification is about, such as page or
 // whatsapp_business_account, and unknown where it does not say.
-func (e *Event) Object() string { return string(e.objectText()) }
+func (e *Event) Object() string { return string(e.objectLiteral().text()) }
 
-func (e *Event) objectText() []byte {
+func (e *Event) objectLiteral() literal {
 	if object := e.doc.literal(e.at().object); object != nil {
-		return object.text()
+		return object
 	}
-	return unknownLiteral.text()
+	return unknownLiteral
 }
 
 // Entry returns the id of the entry: of the page, the account or the user. It
@@ -102,11 +102,11 @@ func (e *Event) Time() time.Time {
 
 // Source returns the CloudEvents source: https://graph.facebook.com/ and the
 // entry's id, or its uid, or the object.
-func (e *Event) Source() string { return string(e.appendSource(nil)) }
+func (e *Event) Source() string { return string(e.appendOrigin([]byte(sourcePrefix))) }
 
 // Type returns the CloudEvents type: com.facebook., the object, a dot and the
 // kind. Characters other than a-z, 0-9, _ and - read _.
-func (e *Event) Type() string { return string(e.appendType(nil)) }
+func (e *Event) Type() string { return string(e.appendType([]byte(typePrefix))) }
 
 // HasData reports whether Meta sent anything beside the news that something
 // happened.

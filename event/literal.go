@@ -27,6 +27,15 @@ func (l literal) text() []byte {
 	return nil
 }
 
+// raw returns the characters of a string or a number as they stand: what it
+// says, unless there is an escape to resolve.
+func (l literal) raw() []byte {
+	if l[0] == '"' {
+		return l[1 : len(l)-1]
+	}
+	return l
+}
+
 // unquote returns the content of a JSON string. A string that escapes half a
 // surrogate pair says nothing in Unicode, and ok is false; its escapes stay as
 // they are, so that two different ones stay different.
