@@ -53,7 +53,7 @@ func (e *Event) append(dst []byte) []byte {
 // AppendJSONArray appends the events in the JSON batch format of CloudEvents
 // 1.0, an array, to dst.
 func AppendJSONArray(dst []byte, events []Event) []byte {
-	n := len("[]")
+	n := len("[]") + len(events)
 	for i := range events {
 		n += events[i].JSONRoom()
 	}
@@ -70,16 +70,38 @@ func AppendJSONArray(dst []byte, events []Event) []byte {
 // JSONRoom returns how many bytes AppendJSON makes room for. It never appends
 // more.
 func (e *Event) JSONRoom() int {
-	const frame = 320 // the names, the id, the time, and what else is no part of the notification
+	const (
+		// The object and the kind bring the quotes around the source and the type.
+		always   = len(`{"specversion":"1.0","id":"","source":`+sourcePrefix+`,"type":`+typePrefix+`.}`) + 2*len(ID{})
+		withTime = len(`,"time":"2006-01-02T15:04:05.999999999Z"`)
+		withData = len(`,"datacontenttype":"application/json","data":`)
+	)
 	at := e.at()
-	n := frame + 2*(at.object.len()+at.id.len()+at.uid.len()) + e.subject.len() + e.field.len() + len(e.doc.kindLiteral(&e.update))
-	if origin := e.origin().raw(); !isPlain(origin) {
+	n := always + len(e.objectLiteral()) + len(e.doc.kindLiteral(&e.update)) + attributeRoom("subject", e.subject) +
+		attributeRoom("metaobject", at.object) + attributeRoom("metaentry", at.id) + attributeRoom("metauid", at.uid) +
+		len(`,"metafield":`) + len(e.fieldLiteral())
+	origin := e.origin().raw()
+	if n += len(origin); !isPlain(origin) {
 		n += 2 * len(origin) // to escape it
+	}
+	if !e.time.empty() || !at.time.empty() {
+		n += withTime
+	}
+	if e.HasData() {
+		n += withData
 	}
 	for _, part := range e.data {
 		n += part.len()
 	}
 	return n
+}
+
+// attributeRoom returns how many bytes appendAttribute appends at most.
+func attributeRoom(name string, value span) int {
+	if value.empty() {
+		return 0
+	}
+	return len(`,"":""`) + len(name) + value.len()
 }
 
 // appendAttribute appends a comma, a name, a colon and a string that says what

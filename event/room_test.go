@@ -70,3 +70,24 @@ func TestNothingIsHeldOfNoEvents(t *testing.T) {
 		t.Errorf("got %d bytes, want none", got)
 	}
 }
+
+func TestRoomToEncodeIsWhatItTakes(t *testing.T) {
+	t.Parallel()
+	const exact = `{"object":"instagram","entry":[{"id":12,"uid":34,"time":"2020-09-13T12:26:40.123456789Z",` +
+		`"changes":[{"field":"comments","value":{"id":56}}]}]}`
+	for name, test := range map[string]struct {
+		body string
+		more int // than it takes, at most, for each event
+	}{
+		"numbers and the longest time": {exact, 2},
+		"WhatsApp":                     {string(whatsAppBatch(10)), 16},
+		"Messenger":                    {string(messengerBatch(10)), 16},
+		"feed":                         {string(feedBatch(10)), 16},
+	} {
+		for _, e := range parse(t, test.body) {
+			if got, least := e.JSONRoom(), len(e.AppendJSON(nil)); got < least || got > least+test.more {
+				t.Errorf("%s: got room for %d bytes, want %d and at most %d more", name, got, least, test.more)
+			}
+		}
+	}
+}
