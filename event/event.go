@@ -63,7 +63,7 @@ func (e *Event) ID() ID { return e.id }
 
 // Object returns what the notification is about, such as page or
 // whatsapp_business_account, and unknown where it does not say.
-func (e *Event) Object() string { return string(e.objectLiteral().text()) }
+func (e *Event) Object() string { return word(e.objectLiteral()) }
 
 func (e *Event) objectLiteral() literal {
 	if object := e.doc.literal(e.at().object); object != nil {
@@ -81,11 +81,11 @@ func (e *Event) UID() string { return string(e.doc.literal(e.at().uid).text()) }
 
 // Field returns the field that the app is subscribed to. It is empty where
 // Meta sent none.
-func (e *Event) Field() string { return string(e.fieldLiteral().text()) }
+func (e *Event) Field() string { return word(e.fieldLiteral()) }
 
 // Kind returns what happened, in the words of Meta's subscription fields
 // where there is one, such as messages, messaging_postbacks or statuses.
-func (e *Event) Kind() string { return string(e.doc.kindLiteral(&e.update).text()) }
+func (e *Event) Kind() string { return word(e.doc.kindLiteral(&e.update)) }
 
 // Subject returns the update's own id, such as a message's. It is empty where
 // Meta gives it none.

@@ -27,6 +27,15 @@ func (l literal) text() []byte {
 	return nil
 }
 
+// word returns what the literal says as a string, which is not made anew if it
+// is one of the words.
+func word(l literal) string {
+	if word, ok := words[string(l)]; ok {
+		return word
+	}
+	return string(l.text())
+}
+
 // raw returns the characters of a string or a number as they stand: what it
 // says, unless there is an escape to resolve.
 func (l literal) raw() []byte {

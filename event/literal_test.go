@@ -58,3 +58,15 @@ func TestObjectAndFieldAreNamesInAnyWords(t *testing.T) {
 		},
 	})
 }
+
+func TestKnownWordsAreNotMadeAnew(t *testing.T) {
+	var words [3]string
+	for name, body := range map[string][]byte{
+		"WhatsApp": whatsAppBatch(1), "Messenger": messengerBatch(1), "feed": feedBatch(1),
+	} {
+		ev := parseOne(t, string(body))
+		if got := testing.AllocsPerRun(20, func() { words = [3]string{ev.Object(), ev.Kind(), ev.Field()} }); got > 0 {
+			t.Errorf("%s: allocations for %q: got %.0f, want none", name, words, got)
+		}
+	}
+}

@@ -49,6 +49,22 @@ var kindLiterals = func() []literal {
 	return kinds
 }()
 
+// words are the kinds, and those objects and fields that come often, by their
+// literals.
+var words = func() map[string]string {
+	words := make(map[string]string)
+	for _, word := range []string{
+		objectWhatsApp, objectInstagram, objectThreads, objectUnknown, "page", "user",
+		"feed", "mention", "leadgen", "ratings", "comments", "live_comments", "mentions", "story_insights", "replies",
+	} {
+		words[string(quoted(word))] = word
+	}
+	for _, l := range kindLiterals[kindUnrecognized:] {
+		words[string(l)] = string(l.text())
+	}
+	return words
+}()
+
 // quoted makes a literal of a string that needs no escapes.
 func quoted(s string) literal { return literal(`"` + s + `"`) }
 
