@@ -60,6 +60,9 @@ func (s *scanner) validate(body []byte) error {
 	if _, err := s.dec.ReadValue(); err != nil {
 		return err
 	}
+	if s.dec.InputOffset() == int64(len(body)) {
+		return nil
+	}
 	// nothing but white space may come behind it
 	_, err := s.dec.ReadToken()
 	switch err {
