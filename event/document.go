@@ -6,6 +6,21 @@ type document struct {
 	made    []byte // what had to be put together. Its offsets go on where those of body end
 	entries []entry
 	object  span // of Threads
+
+	// Room for the one update that most notifications carry.
+	oneEntry [1]entry
+	oneEvent [1]Event
+}
+
+// keep keeps entries, and returns room for the events that come from them.
+func (d *document) keep(entries []entry, events int) []Event {
+	if len(entries) == 1 && events == 1 {
+		d.oneEntry[0] = entries[0]
+		d.entries = d.oneEntry[:]
+		return d.oneEvent[:]
+	}
+	d.entries = append(make([]entry, 0, len(entries)), entries...)
+	return make([]Event, events)
 }
 
 // An entry is where updates come from. Its object is the notification's, and

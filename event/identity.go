@@ -64,8 +64,7 @@ func (s *scanner) events() []Event {
 	if len(s.updates) == 0 {
 		return nil
 	}
-	s.doc.entries = append(make([]entry, 0, len(s.entries)), s.entries...)
-	events := make([]Event, len(s.updates))
+	events := s.doc.keep(s.entries, len(s.updates))
 	s.identity.start(s.doc, s.spaced)
 	for i := range events {
 		u, ev := &s.updates[i], &events[i]
