@@ -42,8 +42,11 @@ type memoryQueue struct {
 	head, tail uint32
 }
 
-func newMemorySet(now func() time.Time) *memorySet {
-	return &memorySet{now: now, start: now(), table: newTable[record]()}
+// newMemorySet returns a set with room for so many events. It grows as needed.
+func newMemorySet(now func() time.Time, room int) *memorySet {
+	s := &memorySet{now: now, start: now(), table: newTable[record]()}
+	s.table.reserve(room)
+	return s
 }
 
 // seconds returns the whole seconds from the start until now, and until the

@@ -90,6 +90,22 @@ func newTable[V any]() table[V] {
 	return table[V]{secret: [2]uint64{binary.NativeEndian.Uint64(random[:8]), binary.NativeEndian.Uint64(random[8:])}}
 }
 
+// reserve makes room for so many entries in an empty table.
+func (t *table[V]) reserve(entries int) {
+	t.chunks = make([]*[chunkEntries]entry[V], (entries+chunkEntries-1)/chunkEntries)
+	room := make([]entry[V], len(t.chunks)*chunkEntries)
+	for i := range t.chunks {
+		t.chunks[i] = (*[chunkEntries]entry[V])(room[i*chunkEntries:])
+	}
+	buckets := 1
+	for buckets*bucketEntries*len(t.parts) < entries {
+		buckets *= 2
+	}
+	for i := range t.parts {
+		t.parts[i].buckets = make([]bucket, buckets)
+	}
+}
+
 // A place is where to search, and for what tag.
 type place struct {
 	part *part
@@ -141,7 +157,7 @@ func (t *table[V]) insert(key *Key, value V) uint32 {
 	if ref != 0 {
 		t.free = binary.NativeEndian.Uint32(t.entry(ref).key[:])
 	} else {
-		if t.made%chunkEntries == 0 {
+		if int(t.made) == len(t.chunks)*chunkEntries {
 			t.chunks = append(t.chunks, new([chunkEntries]entry[V]))
 		}
 		t.made++

@@ -57,6 +57,34 @@ func used[V any](t *table[V]) (n int) {
 	return n
 }
 
+// TestReservedRoom fills a table that has room for so many, and goes on.
+func TestReservedRoom(t *testing.T) {
+	const room = 100_000
+	table := newTable[uint64]()
+	table.reserve(room)
+	insert := func() {
+		var key Key
+		binary.NativeEndian.PutUint64(key[:8], uint64(table.made))
+		table.insert(&key, uint64(table.made))
+	}
+	if got := testing.AllocsPerRun(1, func() {
+		for range room / 2 { // there is another run before, which does not count
+			insert()
+		}
+	}); got != 0 {
+		t.Errorf("got %v allocations for what there is room for, want none", got)
+	}
+	for range room {
+		insert()
+	}
+	for ref := uint32(1); ref <= table.made; ref++ {
+		e := table.entry(ref)
+		if got := table.find(&e.key); got != ref || e.value != uint64(ref-1) {
+			t.Fatalf("got reference %d with %d, want %d with %d", got, e.value, ref, ref-1)
+		}
+	}
+}
+
 // TestTablePassesFullBuckets removes from buckets, around the end of the table,
 // that were full when others came to them.
 func TestTablePassesFullBuckets(t *testing.T) {
