@@ -31,8 +31,8 @@ func updates(n, number int) string {
 		default:
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"value":{"metadata":{"phone_number_id":"106540352242922"},"statuses":[{"id":"wamid.HBgL%08d%08d",`+
-			`"status":"read","timestamp":"1767225600"}]},"field":"messages"}`, number, i)
+		fmt.Fprintf(&b, `{"value":{"metadata":{"phone_number_id":"1065403522"},"statuses":[{"id":"wamid.%08d%08d",`+
+			`"status":"read","timestamp":"1767225600","recipient_id":"16505551234"}]},"field":"messages"}`, number, i)
 	}
 	b.WriteString(`]}]}`)
 	return b.String()

@@ -13,12 +13,13 @@ import (
 // pass, that is a Caddy which refuses it as soon as it has read the body.
 func caddies() []*contender {
 	return []*contender{
-		caddyContender("proxy", "Caddy, reverse_proxy", "", notForged, forwardsAll),
-		caddyContender("respond", "Caddy, respond 401 after reading the body", "vars body {http.request.body}\nrespond 401", onlyForged, nil),
-		caddyContender("respond-unread", "Caddy, respond 401", "respond 401", onlyForged, nil),
-		caddyContender("error", "Caddy, error 401 after reading the body", "vars body {http.request.body}\nerror 401", onlyForged, nil),
-		caddyContender("proxy-metrics", "Caddy, reverse_proxy, with metrics", withMetrics, notForged, forwardsAll),
+		caddyContender("proxy", "Caddy, reverse_proxy", caddyfile{}, notForged, forwardsAll),
+		caddyContender("respond", "Caddy, respond 401 after reading the body", caddyfile{directives: "vars body {http.request.body}\nrespond 401"}, onlyForged, nil),
+		caddyContender("respond-unread", "Caddy, respond 401", caddyfile{directives: "respond 401"}, onlyForged, nil),
+		caddyContender("error", "Caddy, error 401 after reading the body", caddyfile{directives: "vars body {http.request.body}\nerror 401"}, onlyForged, nil),
+		caddyContender("proxy-metrics", "Caddy, reverse_proxy, with metrics", caddyfile{global: "metrics"}, notForged, forwardsAll),
 		pluginContender("each", "memory", forwardsEach),
+		bufferedContender(),
 		pluginContender("each", "file", forwardsEach),
 		pluginContender("batch", "memory", forwardsNew),
 		pluginContender("batch", "file", forwardsNew),
@@ -27,17 +28,9 @@ func caddies() []*contender {
 	}
 }
 
-// withMetrics stands for a site without directives of its own, but with
-// Caddy's metrics.
-const withMetrics = "# metrics"
-
-func caddyContender(name, what, directives string, takesPart func(*workload) bool, forwards func(*workload, int, int) int) *contender {
+func caddyContender(name, what string, config caddyfile, takesPart func(*workload) bool, forwards func(*workload, int, int) int) *contender {
 	return &contender{name: name, what: what, isCaddy: true, takesPart: takesPart, forwards: forwards, start: func(ctx context.Context, s *site) (*process, error) {
-		global := ""
-		if directives == withMetrics {
-			global = "metrics"
-		}
-		return startCaddy(ctx, s, global, directives)
+		return startCaddy(ctx, s, config)
 	}}
 }
 
@@ -49,21 +42,45 @@ func pluginContender(deliver, dedup string, forwards func(*workload, int, int) i
 		takesPart: always,
 		forwards:  forwards,
 		start: func(ctx context.Context, s *site) (*process, error) {
-			options := "deliver " + deliver + "\n"
-			if dedup == "file" {
-				options += fmt.Sprintf("dedup file {\npath %s\n}\n", s.path("delivered.db"))
-			}
-			if s.workload.secure {
-				options += "client_cert\n"
-			}
-			return startCaddy(ctx, s, "metrics", fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options))
+			return startCaddy(ctx, s, caddyfile{global: "metrics", directives: plugin(s, deliver, dedup)})
 		},
 	}
 }
 
-// startCaddy runs Caddy with a site of the given directives, and behind these
-// a proxy.
-func startCaddy(ctx context.Context, s *site, global, directives string) (*process, error) {
+// bufferedContender is the plugin before a proxy that sends header and body at
+// once.
+func bufferedContender() *contender {
+	c := pluginContender("each", "memory", forwardsEach)
+	c.name += "-buffered"
+	c.what += ", reverse_proxy with request_buffers"
+	c.start = func(ctx context.Context, s *site) (*process, error) {
+		return startCaddy(ctx, s, caddyfile{global: "metrics", directives: plugin(s, "each", "memory"), proxy: "request_buffers 4MB"})
+	}
+	return c
+}
+
+// plugin returns the plugin's directive.
+func plugin(s *site, deliver, dedup string) string {
+	options := "deliver " + deliver + "\n"
+	if dedup == "file" {
+		options += fmt.Sprintf("dedup file {\npath %s\n}\n", s.path("delivered.db"))
+	}
+	if s.workload.secure {
+		options += "client_cert\n"
+	}
+	return fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options)
+}
+
+// A caddyfile is what one contender's configuration has that another's has not.
+type caddyfile struct {
+	global     string // options
+	directives string // of the site, before the proxy
+	proxy      string // options of the proxy
+}
+
+// startCaddy runs Caddy with a site of the directives, and behind these a
+// proxy.
+func startCaddy(ctx context.Context, s *site, c caddyfile) (*process, error) {
 	scheme, tls := "http", ""
 	if s.workload.secure {
 		scheme = "https"
@@ -90,9 +107,11 @@ func startCaddy(ctx context.Context, s *site, global, directives string) (*proce
 %s://%s:%s {
 	%s
 	%s
-	reverse_proxy %s
+	reverse_proxy %s {
+		%s
+	}
 }
-`, s.admin, s.path("storage"), global, scheme, serverName, port, tls, directives, s.upstream)
+`, s.admin, s.path("storage"), c.global, scheme, serverName, port, tls, c.directives, s.upstream, c.proxy)
 	file := s.path("Caddyfile")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err

@@ -124,8 +124,8 @@ func notification(n int) string {
 		} else {
 			b.WriteByte(',')
 		}
-		b.WriteString(`{"value":{"metadata":{"phone_number_id":"106540352242922"},"statuses":[{"id":"wamid.HBgL` + slot +
-			`","status":"read","timestamp":"1767225600"}]},"field":"messages"}`)
+		b.WriteString(`{"value":{"metadata":{"phone_number_id":"1065403522"},"statuses":[{"id":"wamid.` + slot +
+			`","status":"read","timestamp":"1767225600","recipient_id":"16505551234"}]},"field":"messages"}`)
 	}
 	b.WriteString(`]}]}`)
 	return b.String()

@@ -40,7 +40,7 @@ func received(t *testing.T, request []byte) (r *http.Request, body []byte, signe
 }
 
 func TestNotificationsAreWhatTheWorkloadSays(t *testing.T) {
-	sizes := map[string][2]int{"one": {450, 550}, "ten": {1700, 2000}, "thousand": {165_000, 185_000}}
+	sizes := map[string][2]int{"one": {450, 550}, "ten": {1700, 2000}, "thousand": {165_000, 195_000}}
 	for _, w := range workloads {
 		if w.method != http.MethodPost {
 			continue
