@@ -208,15 +208,16 @@ func (c *claims) record() {
 func (c *claims) unrecorded() (keys []dedup.Key, window time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var first *event.Event
 	for i := range c.fates {
 		if c.fates[i] != delivered {
 			continue
 		}
-		own := c.h.Dedup.window(&c.events[i])
-		if len(keys) == 0 {
-			window = own
+		e := &c.events[i]
+		if first == nil {
+			first, window = e, c.h.Dedup.window(e)
 		}
-		if own == window {
+		if e.SameObject(first) || c.h.Dedup.window(e) == window {
 			keys = c.and(keys, i)
 			c.fates[i] = recorded
 		}

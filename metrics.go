@@ -196,11 +196,11 @@ func (m *meter) answered(method, result string) {
 // count counts events with an outcome.
 func (m *meter) count(events []event.Event, outcome string) {
 	for len(events) > 0 {
-		object, kind, n := events[0].Object(), events[0].Kind(), 1
-		for n < len(events) && events[n].Object() == object && events[n].Kind() == kind {
+		first, n := &events[0], 1
+		for n < len(events) && events[n].SameKind(first) {
 			n++
 		}
-		m.counter(eventLabels{label(knownObjects, object), label(knownKinds, kind), outcome}).Add(float64(n))
+		m.counter(eventLabels{label(knownObjects, first.Object()), label(knownKinds, first.Kind()), outcome}).Add(float64(n))
 		events = events[n:]
 	}
 }

@@ -12,6 +12,7 @@
 package event
 
 import (
+	"bytes"
 	"iter"
 	"time"
 )
@@ -118,6 +119,19 @@ func (e *Event) AppendData(dst []byte) []byte {
 		dst = append(dst, e.doc.literal(part)...)
 	}
 	return dst
+}
+
+// SameObject reports whether another event of the notification says that it is
+// about the same object, in the same characters.
+func (e *Event) SameObject(other *Event) bool {
+	return e.entry == other.entry || bytes.Equal(e.objectLiteral(), other.objectLiteral())
+}
+
+// SameKind reports whether another event of the notification says that it is of
+// the same kind and object, in the same characters.
+func (e *Event) SameKind(other *Event) bool {
+	return e.SameObject(other) && e.kind == other.kind &&
+		(e.kind != kindOfField || bytes.Equal(e.doc.literal(e.field), other.doc.literal(other.field)))
 }
 
 // Entries yields the events of one notification entry by entry.

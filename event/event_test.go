@@ -151,6 +151,32 @@ func TestEntriesYieldsTheEventsEntryByEntry(t *testing.T) {
 	}
 }
 
+func TestSameObjectAndKind(t *testing.T) {
+	events, err := event.Parse([]byte(`[{"object":"page","entry":[` +
+		`{"id":"1","changes":[{"field":"feed","value":1},{"field":"feed","value":2},{"field":"mention","value":3}]},` +
+		`{"id":"2","changes":[{"field":"feed","value":4},{"field":"f\u0065ed","value":5}]},` +
+		`{"id":"3","messaging":[{"message":{"mid":"6"}},{"message":{"mid":"7"}},{"read":{"watermark":8}}]}]},` +
+		`{"object":"instagram","entry":[{"id":"1","changes":[{"field":"feed","value":9}]}]},` +
+		`{"entry":[{"changes":[{"field":"feed"}]}]},{"object":"unknown","entry":[{"changes":[{"field":"feed"}]}]}]`))
+	if err != nil || len(events) != 11 {
+		t.Fatalf("got %d events, %v; want 11", len(events), err)
+	}
+	const escaped = 4 // is spelled in other characters
+	for i := range events {
+		for j := range events {
+			a, b := &events[i], &events[j]
+			sameObject := a.Object() == b.Object()
+			sameKind := sameObject && a.Kind() == b.Kind() && (i == escaped) == (j == escaped)
+			if got := a.SameObject(b); got != sameObject {
+				t.Errorf("events %d and %d: SameObject: got %t, want %t", i, j, got, sameObject)
+			}
+			if got := a.SameKind(b); got != sameKind {
+				t.Errorf("events %d and %d: SameKind: got %t, want %t", i, j, got, sameKind)
+			}
+		}
+	}
+}
+
 func TestEventsShareTheBodyAndNothingElse(t *testing.T) {
 	t.Parallel()
 	body := `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[` +
