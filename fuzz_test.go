@@ -140,9 +140,14 @@ func FuzzCaddyfile(f *testing.F) {
 	f.Add("dedup postgres {\ndsn x\ntable y\n}")
 	f.Add("dedup off")
 	f.Add("dedup file {\npath \"\n")
+	f.Add("<<<")
 	f.Fuzz(func(t *testing.T, options string) {
+		tokens, err := caddyfile.Tokenize([]byte("meta_webhook {\n"+options+"\n}"), "Testfile")
+		if err != nil {
+			return // is no Caddyfile
+		}
 		var h Handler
-		if h.UnmarshalCaddyfile(caddyfile.NewTestDispenser("meta_webhook {\n"+options+"\n}")) != nil {
+		if h.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)) != nil {
 			return
 		}
 		text, err := json.Marshal(&h)
