@@ -98,7 +98,13 @@ func measure(l load, s *server, up *upstream) (sample, error) {
 			return err
 		}
 	}
-	r, err := l.run(s.addr, snapshot(&usedBefore, &arrivedBefore), snapshot(&usedAfter, &arrivedAfter))
+	after := snapshot(&usedAfter, &arrivedAfter)
+	r, err := l.run(s.addr, snapshot(&usedBefore, &arrivedBefore), func() error {
+		if err := s.settle(); err != nil {
+			return err
+		}
+		return after()
+	})
 	if err != nil {
 		return sample{}, err
 	}

@@ -103,6 +103,28 @@ func (p *process) cpu() (time.Duration, error) {
 	return total, nil
 }
 
+// settle waits until the process and its descendants have nothing to do any
+// more. One that answers before its work is done would do the rest in the turn
+// of the next.
+func (p *process) settle() error {
+	before, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(slowest); time.Now().Before(end); {
+		time.Sleep(10 * clockTick)
+		used, err := p.cpu()
+		if err != nil {
+			return err
+		}
+		if used-before <= clockTick {
+			return nil
+		}
+		before = used
+	}
+	return fmt.Errorf("%s is still at work, %v after the last answer", p.cmd.Path, slowest)
+}
+
 // memory returns the largest resident set there was since the last
 // resetMemory, added up over the family. Pages that its members share count
 // for each.

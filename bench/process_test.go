@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -86,5 +88,21 @@ func TestProcessorTimeOfAFamily(t *testing.T) {
 	}
 	if got, err := p.memory(); err != nil || got < 100<<10 {
 		t.Errorf("got a peak of %d, %v; want more than a process can do with", got, err)
+	}
+}
+
+func TestSettleWaitsForTheEndOfTheWork(t *testing.T) {
+	work := "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"
+	p, err := start(t.Context(), t.TempDir(), nil, "/bin/sh", "-c", "("+work+"); exec sleep 600")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	if err := p.settle(); err != nil {
+		t.Fatal(err)
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.cmd.Process.Pid))
+	if err != nil || string(name) != "sleep\n" {
+		t.Errorf("got %q, %v; want sleep, which comes after the work", name, err)
 	}
 }
