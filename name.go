@@ -44,6 +44,5 @@ func (h *Handler) releaseName() error {
 		return nil
 	}
 	_, err := names.Delete(*h.named)
-	h.named = nil
 	return err
 }
