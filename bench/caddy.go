@@ -18,13 +18,13 @@ func caddies() []*contender {
 		caddyContender("respond-unread", "Caddy, respond 401", caddyfile{directives: "respond 401"}, onlyForged, nil),
 		caddyContender("error", "Caddy, error 401 after reading the body", caddyfile{directives: "vars body {http.request.body}\nerror 401"}, onlyForged, nil),
 		caddyContender("proxy-metrics", "Caddy, reverse_proxy, with metrics", caddyfile{global: "metrics"}, notForged, forwardsAll),
-		pluginContender("each", "memory", forwardsEach),
-		bufferedContender(),
-		pluginContender("each", "file", forwardsEach),
-		pluginContender("batch", "memory", forwardsNew),
-		pluginContender("batch", "file", forwardsNew),
-		pluginContender("original", "memory", forwardsNew),
-		pluginContender("original", "file", forwardsNew),
+		pluginContender("each", "memory", false, forwardsEach),
+		pluginContender("each", "memory", true, forwardsEach),
+		pluginContender("each", "file", false, forwardsEach),
+		pluginContender("batch", "memory", false, forwardsNew),
+		pluginContender("batch", "file", false, forwardsNew),
+		pluginContender("original", "memory", false, forwardsNew),
+		pluginContender("original", "file", false, forwardsNew),
 	}
 }
 
@@ -34,41 +34,34 @@ func caddyContender(name, what string, config caddyfile, takesPart func(*workloa
 	}}
 }
 
-func pluginContender(deliver, dedup string, forwards func(*workload, int, int) int) *contender {
+// pluginContender is the plugin before a proxy, which sends header and body at
+// once if it is buffered.
+func pluginContender(deliver, dedup string, buffered bool, forwards func(*workload, int, int) int) *contender {
+	name, what, proxy := deliver+"-"+dedup, fmt.Sprintf("this plugin, deliver %s, dedup %s, with metrics", deliver, dedup), ""
+	if buffered {
+		name, what, proxy = name+"-buffered", what+", reverse_proxy with request_buffers", "request_buffers 4MB"
+	}
 	return &contender{
-		name:      deliver + "-" + dedup,
-		what:      fmt.Sprintf("this plugin, deliver %s, dedup %s, with metrics", deliver, dedup),
+		name:      name,
+		what:      what,
 		isCaddy:   true,
 		takesPart: always,
 		forwards:  forwards,
 		start: func(ctx context.Context, s *site) (*process, error) {
-			return startCaddy(ctx, s, caddyfile{global: "metrics", directives: plugin(s, deliver, dedup)})
+			options := "deliver " + deliver + "\n"
+			if dedup == "file" {
+				options += fmt.Sprintf("dedup file {\npath %s\n}\n", s.path("delivered.db"))
+			}
+			if s.workload.secure {
+				options += "client_cert\n"
+			}
+			return startCaddy(ctx, s, caddyfile{
+				global:     "metrics",
+				directives: fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options),
+				proxy:      proxy,
+			})
 		},
 	}
-}
-
-// bufferedContender is the plugin before a proxy that sends header and body at
-// once.
-func bufferedContender() *contender {
-	c := pluginContender("each", "memory", forwardsEach)
-	c.name += "-buffered"
-	c.what += ", reverse_proxy with request_buffers"
-	c.start = func(ctx context.Context, s *site) (*process, error) {
-		return startCaddy(ctx, s, caddyfile{global: "metrics", directives: plugin(s, "each", "memory"), proxy: "request_buffers 4MB"})
-	}
-	return c
-}
-
-// plugin returns the plugin's directive.
-func plugin(s *site, deliver, dedup string) string {
-	options := "deliver " + deliver + "\n"
-	if dedup == "file" {
-		options += fmt.Sprintf("dedup file {\npath %s\n}\n", s.path("delivered.db"))
-	}
-	if s.workload.secure {
-		options += "client_cert\n"
-	}
-	return fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options)
 }
 
 // A caddyfile is what one contender's configuration has that another's has not.
