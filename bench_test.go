@@ -288,7 +288,7 @@ func BenchmarkStageEncode(b *testing.B) {
 func BenchmarkStageDeliver(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, body []byte, events []event.Event) func() {
 		h := provisioned(b)
-		d := &delivery{ctx: context.Background(), original: notified(string(body)), next: accepts}
+		d := &delivery{handler: h, ctx: context.Background(), original: notified(string(body)), next: accepts}
 		m := message{events: events, id: events[0].ID(), contentType: typeJSON, body: body}
 		return func() {
 			if f := h.send(d, m); f != nil {

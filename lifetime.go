@@ -14,7 +14,7 @@ import (
 // it already. Only when the server shuts down as well, and nobody waits for
 // the outcome any more, is what is left cancelled.
 func (h *Handler) newDelivery(r *http.Request, next caddyhttp.Handler, body []byte) *delivery {
-	d := &delivery{handler: h, start: time.Now(), original: r, next: next, body: body, signing: h.signing}
+	d := &delivery{handler: h, start: time.Now(), original: r, next: next, body: body}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	return d
 }

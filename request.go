@@ -31,7 +31,6 @@ type delivery struct {
 	next     caddyhttp.Handler
 	body     []byte        // the notification
 	all      []event.Event // what is in it
-	signing  signingKeys   // for what is handed on
 
 	duplicates, failed int // of its events
 }
@@ -186,7 +185,7 @@ func (d *delivery) header(ctx context.Context, m message) http.Header {
 		"Webhook-Id":      values[2:3:3],
 		"Idempotency-Key": values[3:4:4], // lets net/http send a POST again when a kept-alive connection turns out to be closed
 	}
-	d.signing.sign(h, id, m.body, time.Now())
+	d.handler.signing.sign(h, id, m.body, time.Now())
 	if m.signature != nil {
 		h[signatureHeader] = m.signature
 	}
