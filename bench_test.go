@@ -13,8 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // updates returns a notification of n updates that no other has, of about 175
@@ -245,7 +245,7 @@ func BenchmarkStageIdentity(b *testing.B) {
 func BenchmarkStageClaim(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, _ []byte, events []event.Event) func() {
 		h := provisioned(b)
-		store, err := h.store.acquire()
+		ledger, err := h.store.acquire()
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func BenchmarkStageClaim(b *testing.B) {
 		d := &delivery{ctx: context.Background()}
 		round := uint64(0)
 		return func() {
-			c, err := h.claim(d, renamed{store, &round}, events)
+			c, err := h.claim(d, renamed{ledger, &round}, events)
 			if err != nil || len(c.events) != len(events) {
 				b.Fatalf("got a claim on %d events, %v; want %d", len(c.events), err, len(events))
 			}
@@ -268,15 +268,15 @@ func BenchmarkStageClaim(b *testing.B) {
 // gives their keys other names when they are claimed, and knows them by these
 // from then on.
 type renamed struct {
-	dedup.Store
+	store.Ledger
 	round *uint64
 }
 
-func (s renamed) Claim(ctx context.Context, token dedup.Token, events []dedup.Key, lease time.Duration) ([]dedup.State, error) {
+func (s renamed) Claim(ctx context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
 	for i := range events {
 		binary.NativeEndian.PutUint64(events[i][:], binary.NativeEndian.Uint64(events[i][:])+*s.round)
 	}
-	return s.Store.Claim(ctx, token, events, lease)
+	return s.Ledger.Claim(ctx, token, events, lease)
 }
 
 func BenchmarkStageEncode(b *testing.B) {

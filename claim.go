@@ -9,8 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 const (
@@ -28,12 +28,12 @@ const (
 //
 // A nil *claims is that of a delivery that nothing is remembered of.
 type claims struct {
-	h     *Handler
-	store dedup.Store
-	token dedup.Token
+	h      *Handler
+	ledger store.Ledger
+	token  store.Token
 
 	events   []event.Event // that are claimed
-	keys     []dedup.Key   // of those
+	keys     []store.Key   // of those
 	inFlight []event.Event // that somebody else is delivering
 	repeats  []event.Event // that were delivered before
 
@@ -57,19 +57,19 @@ const (
 )
 
 // claim claims events.
-func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*claims, error) {
-	c := &claims{h: h, store: store, token: newToken()}
+func (h *Handler) claim(d *delivery, ledger store.Ledger, events []event.Event) (*claims, error) {
+	c := &claims{h: h, ledger: ledger, token: newToken()}
 	all := keys(events)
 	ctx, cancel := within(d.ctx, storeTimeout)
 	defer cancel()
-	states, err := store.Claim(ctx, c.token, all, h.lease)
+	states, err := ledger.Claim(ctx, c.token, all, h.lease)
 	if err != nil {
 		return nil, err
 	}
-	c.events = inState(events, states, dedup.Claimed)
-	c.keys = inState(all, states, dedup.Claimed)
-	c.inFlight = inState(events, states, dedup.InFlight)
-	c.repeats = inState(events, states, dedup.Delivered)
+	c.events = inState(events, states, store.Claimed)
+	c.keys = inState(all, states, store.Claimed)
+	c.inFlight = inState(events, states, store.InFlight)
+	c.repeats = inState(events, states, store.Delivered)
 	if len(c.events) > 0 {
 		c.fates = make([]fate, len(c.events))
 		c.storing.Lock() // renew waits for what it needs
@@ -82,21 +82,21 @@ func (h *Handler) claim(d *delivery, store dedup.Store, events []event.Event) (*
 // newToken returns a token that no other claim has. Nobody who could guess it
 // would gain anything: whoever can name it to the store can do all that it is
 // good for.
-func newToken() dedup.Token { return dedup.Token(rand.Uint64()) } //nolint:gosec // see above
+func newToken() store.Token { return store.Token(rand.Uint64()) } //nolint:gosec // see above
 
 // keys returns what a store knows events by.
-func keys(events []event.Event) []dedup.Key {
-	keys := make([]dedup.Key, len(events))
+func keys(events []event.Event) []store.Key {
+	keys := make([]store.Key, len(events))
 	for i := range events {
-		keys[i] = dedup.Key(events[i].ID())
+		keys[i] = store.Key(events[i].ID())
 	}
 	return keys
 }
 
 // inState returns those of the events, or of what there is of each of them,
 // that are in a state.
-func inState[T any](events []T, states []dedup.State, state dedup.State) []T {
-	if !slices.ContainsFunc(states, func(s dedup.State) bool { return s != state }) {
+func inState[T any](events []T, states []store.State, state store.State) []T {
+	if !slices.ContainsFunc(states, func(s store.State) bool { return s != state }) {
 		return events
 	}
 	var in []T
@@ -146,14 +146,14 @@ func (c *claims) renew() {
 	open, keys := c.with(waiting)
 	ctx, cancel := within(context.Background(), storeTimeout)
 	defer cancel()
-	states, err := c.store.Claim(ctx, c.token, keys, c.h.lease)
+	states, err := c.ledger.Claim(ctx, c.token, keys, c.h.lease)
 	if err != nil {
 		c.h.storeFailed("renew", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for at, state := range states {
-		if i := open[at]; state != dedup.Claimed && c.fates[i] == waiting {
+		if i := open[at]; state != store.Claimed && c.fates[i] == waiting {
 			c.fates[i] = lost
 		}
 	}
@@ -174,7 +174,7 @@ func (c *claims) settle() []event.Event {
 	if _, keys := c.with(waiting, failed); len(keys) > 0 {
 		ctx, cancel := within(context.Background(), storeTimeout)
 		defer cancel()
-		if err := c.store.Release(ctx, c.token, keys); err != nil {
+		if err := c.ledger.Release(ctx, c.token, keys); err != nil {
 			c.h.storeFailed("release", err)
 		}
 	}
@@ -196,7 +196,7 @@ func (c *claims) record() {
 			return
 		}
 		ctx, cancel := within(context.Background(), storeTimeout)
-		if err := c.store.Commit(ctx, c.token, keys, window); err != nil {
+		if err := c.ledger.Commit(ctx, c.token, keys, window); err != nil {
 			c.h.storeFailed("commit", err)
 		}
 		cancel()
@@ -205,7 +205,7 @@ func (c *claims) record() {
 
 // unrecorded returns what is delivered and not recorded, of one window, and
 // takes it for recorded from now on.
-func (c *claims) unrecorded() (keys []dedup.Key, window time.Duration) {
+func (c *claims) unrecorded() (keys []store.Key, window time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var first *event.Event
@@ -226,7 +226,7 @@ func (c *claims) unrecorded() (keys []dedup.Key, window time.Duration) {
 }
 
 // with returns the places and the keys of the events with one of the fates.
-func (c *claims) with(fates ...fate) (places []int, keys []dedup.Key) {
+func (c *claims) with(fates ...fate) (places []int, keys []store.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.fates {
@@ -240,7 +240,7 @@ func (c *claims) with(fates ...fate) (places []int, keys []dedup.Key) {
 
 // and returns keys, which are of events before i, with that of i. As long as
 // they are of all events before i, it makes no copy.
-func (c *claims) and(keys []dedup.Key, i int) []dedup.Key {
+func (c *claims) and(keys []store.Key, i int) []store.Key {
 	if len(keys) == i {
 		return c.keys[: i+1 : i+1]
 	}

@@ -46,19 +46,19 @@ func TestNothingIsRecordedBeforeItWasDelivered(t *testing.T) {
 	for _, deliver := range deliverModes {
 		t.Run(deliver, func(t *testing.T) {
 			h := provisioned(t, mode(deliver))
-			store := watch(t, h)
+			ledger := watch(t, h)
 			next := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
-				store.mu.Lock()
-				defer store.mu.Unlock()
-				if len(store.calls) != 1 {
-					t.Errorf("got the calls %q before the answer, want only the claim", store.calls)
+				ledger.mu.Lock()
+				defer ledger.mu.Unlock()
+				if len(ledger.calls) != 1 {
+					t.Errorf("got the calls %q before the answer, want only the claim", ledger.calls)
 				}
 				return nil
 			}}
 			wantAnswer(t, h, testBody, next, 200, "")
-			store.want(t, "claim 3 for 15s", "commit 3 for 36h0m0s")
+			ledger.want(t, "claim 3 for 15s", "commit 3 for 36h0m0s")
 			wantAnswer(t, h, testBody, &app{answer: failing("e")}, 200, "")
-			store.want(t, "claim 3 for 15s")
+			ledger.want(t, "claim 3 for 15s")
 		})
 	}
 }
@@ -75,9 +75,9 @@ func TestWhatFailedIsReleased(t *testing.T) {
 	} {
 		t.Run(tc.deliver, func(t *testing.T) {
 			h := provisioned(t, mode(tc.deliver))
-			store := watch(t, h)
+			ledger := watch(t, h)
 			wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
-			store.want(t, tc.calls...)
+			ledger.want(t, tc.calls...)
 			next := new(app)
 			wantAnswer(t, h, testBody, next, 200, "")
 			if len(next.bodies) != 1 || strings.Count(next.bodies[0], `"n":`) != len(tc.again) {
@@ -125,10 +125,10 @@ func TestRepeatWithinANotification(t *testing.T) {
 			`{"metadata":{"phone_number_id":"5"},"messages":[` + strings.Join(list, ",") + `]}}]}]}`
 	}
 	h := provisioned(t)
-	store := watch(t, h)
+	ledger := watch(t, h)
 	next := new(app)
 	wantAnswer(t, h, body(1, 2, 1, 3, 3, 1), next, 200, "")
-	store.want(t, "claim 3 for 15s", "commit 3 for 168h0m0s")
+	ledger.want(t, "claim 3 for 15s", "commit 3 for 168h0m0s")
 	for i, id := range []string{"wamid.1", "wamid.2", "wamid.3"} {
 		if len(next.bodies) != 3 || !strings.Contains(next.bodies[i], id) {
 			t.Fatalf("got %q, want the messages 1, 2 and 3 once each", next.bodies)
@@ -146,7 +146,7 @@ func TestRepeatWithinANotification(t *testing.T) {
 func TestLongDeliveryKeepsItsClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := provisioned(t)
-		store := watch(t, h)
+		ledger := watch(t, h)
 		slow := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
 			time.Sleep(11 * time.Second)
 			return nil
@@ -154,12 +154,12 @@ func TestLongDeliveryKeepsItsClaims(t *testing.T) {
 		var sending sync.WaitGroup
 		sending.Go(func() { wantAnswer(t, h, testBody, slow, 200, "") })
 		time.Sleep(21 * time.Second)
-		store.want(t,
+		ledger.want(t,
 			"claim 3 for 15s", "claim 3 for 15s", "claim 3 for 15s", // two are under way from 0s to 11s
 			"commit 2 for 36h0m0s", "claim 1 for 15s", "claim 1 for 15s",
 		)
 		sending.Wait()
-		store.want(t, "commit 1 for 36h0m0s")
+		ledger.want(t, "commit 1 for 36h0m0s")
 	})
 }
 
@@ -245,11 +245,11 @@ func TestWaitingEndsWithItsSender(t *testing.T) {
 func TestLostClaimsAreLeftToWhoHasThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := provisioned(t, func(h *Handler) { h.Parallel = 1 })
-		store := watch(t, h)
+		ledger := watch(t, h)
 		var stopped atomic.Bool
 		stopped.Store(true)
-		store.fail = func(call string) error {
-			if stopped.Load() && len(store.calls) > 1 {
+		ledger.fail = func(call string) error {
+			if stopped.Load() && len(ledger.calls) > 1 {
 				return errors.New("stopped")
 			}
 			return nil

@@ -8,8 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // What becomes of events when the store fails.
@@ -82,11 +82,11 @@ func (c *Dedup) provision(ctx caddy.Context, name string) (*sharedStore, error) 
 	if err != nil {
 		return nil, fmt.Errorf("loading the store: %v", err)
 	}
-	opener, ok := module.(dedup.Opener)
+	opener, ok := module.(store.Opener)
 	if !ok {
 		return nil, fmt.Errorf("module %T is no store of delivered events", module)
 	}
-	s := &sharedStore{open: func() (dedup.Store, error) { return opener.Open(name) }}
+	s := &sharedStore{open: func() (store.Ledger, error) { return opener.Open(name) }}
 	if _, err := s.acquire(); err != nil {
 		return nil, err
 	}
@@ -127,27 +127,27 @@ func (c *Dedup) window(e *event.Event) time.Duration {
 // wait for requests, so they can outlive the configuration; one that begins
 // later still opens the store again.
 type sharedStore struct {
-	open func() (dedup.Store, error)
+	open func() (store.Ledger, error)
 
-	mu    sync.Mutex
-	store dedup.Store
-	users int
+	mu     sync.Mutex
+	ledger store.Ledger
+	users  int
 }
 
 // acquire returns the store. Each acquire needs a release, but for one that
 // fails.
-func (s *sharedStore) acquire() (dedup.Store, error) {
+func (s *sharedStore) acquire() (store.Ledger, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.users == 0 {
-		store, err := s.open()
+		ledger, err := s.open()
 		if err != nil {
 			return nil, err
 		}
-		s.store = store
+		s.ledger = ledger
 	}
 	s.users++
-	return s.store, nil
+	return s.ledger, nil
 }
 
 // release closes the store with its last user.
@@ -157,5 +157,5 @@ func (s *sharedStore) release() error {
 	if s.users--; s.users > 0 {
 		return nil
 	}
-	return s.store.Close()
+	return s.ledger.Close()
 }

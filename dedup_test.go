@@ -16,12 +16,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // A watchedStore notes the calls to a store, and can make them fail.
 type watchedStore struct {
-	dedup.Store
+	store.Ledger
 	fail func(call string) error
 
 	mu    sync.Mutex
@@ -32,12 +32,12 @@ type watchedStore struct {
 func watch(t testing.TB, h *Handler) *watchedStore {
 	t.Helper()
 	before := h.store
-	store, err := before.acquire()
+	ledger, err := before.acquire()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watchedStore{Store: store}
-	h.store = &sharedStore{open: func() (dedup.Store, error) { return w, nil }}
+	w := &watchedStore{Ledger: ledger}
+	h.store = &sharedStore{open: func() (store.Ledger, error) { return w, nil }}
 	if _, err := h.store.acquire(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,25 +58,25 @@ func (w *watchedStore) note(format string, args ...any) error {
 	return nil
 }
 
-func (w *watchedStore) Claim(ctx context.Context, token dedup.Token, events []dedup.Key, lease time.Duration) ([]dedup.State, error) {
+func (w *watchedStore) Claim(ctx context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
 	if err := w.note("claim %d for %v", len(events), lease); err != nil {
 		return nil, err
 	}
-	return w.Store.Claim(ctx, token, events, lease)
+	return w.Ledger.Claim(ctx, token, events, lease)
 }
 
-func (w *watchedStore) Commit(ctx context.Context, token dedup.Token, events []dedup.Key, window time.Duration) error {
+func (w *watchedStore) Commit(ctx context.Context, token store.Token, events []store.Key, window time.Duration) error {
 	if err := w.note("commit %d for %v", len(events), window); err != nil {
 		return err
 	}
-	return w.Store.Commit(ctx, token, events, window)
+	return w.Ledger.Commit(ctx, token, events, window)
 }
 
-func (w *watchedStore) Release(ctx context.Context, token dedup.Token, events []dedup.Key) error {
+func (w *watchedStore) Release(ctx context.Context, token store.Token, events []store.Key) error {
 	if err := w.note("release %d", len(events)); err != nil {
 		return err
 	}
-	return w.Store.Release(ctx, token, events)
+	return w.Ledger.Release(ctx, token, events)
 }
 
 func (w *watchedStore) want(t testing.TB, calls ...string) {
@@ -93,12 +93,12 @@ func TestWindowsOfObjects(t *testing.T) {
 	h := provisioned(t, func(h *Handler) {
 		h.Dedup = &Dedup{Window: caddy.Duration(time.Hour), Windows: map[string]caddy.Duration{"user": caddy.Duration(time.Minute)}}
 	})
-	store := watch(t, h)
+	ledger := watch(t, h)
 	entry := `"entry":[{"id":"1","time":1,"changes":[{"field":"a"}]}]`
 	wantAnswer(t, h, `[{"object":"page",`+entry+`},{"object":"user",`+entry+`},{"object":"instagram",`+entry+`}]`, new(app), 200, "")
-	store.want(t, "claim 3 for 15s", "commit 2 for 1h0m0s", "commit 1 for 1m0s")
+	ledger.want(t, "claim 3 for 15s", "commit 2 for 1h0m0s", "commit 1 for 1m0s")
 	wantAnswer(t, h, `{"object":"whatsapp_business_account",`+entry+`}`, new(app), 200, "")
-	store.want(t, "claim 1 for 15s", "commit 1 for 168h0m0s")
+	ledger.want(t, "claim 1 for 15s", "commit 1 for 168h0m0s")
 }
 
 // TestStoreThatCannotBeOpened refuses the configuration, which Caddy then
@@ -133,8 +133,8 @@ func TestStoreThatFails(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := provisioned(t, func(h *Handler) { h.Dedup = &Dedup{OnError: tc.onError} })
-			store := watch(t, h)
-			store.fail = func(call string) error {
+			ledger := watch(t, h)
+			ledger.fail = func(call string) error {
 				if strings.HasPrefix(call, tc.call) {
 					return errors.New(secretly)
 				}
@@ -142,7 +142,7 @@ func TestStoreThatFails(t *testing.T) {
 			}
 			if tc.call == "open" {
 				opened := h.store
-				h.store = &sharedStore{open: func() (dedup.Store, error) { return nil, errors.New(secretly) }}
+				h.store = &sharedStore{open: func() (store.Ledger, error) { return nil, errors.New(secretly) }}
 				defer func() { h.store = opened }()
 			}
 			core, logs := observer.New(zap.ErrorLevel)
@@ -167,34 +167,34 @@ func TestStoreStaysOpenForRequestsThatOutliveTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.logger = zap.NewNop()
-	store := &closingStore{watchedStore: watch(t, h)}
-	store.watchedStore.Store, h.store.store = store.Store, store
+	closing := &closingStore{watchedStore: watch(t, h)}
+	closing.watchedStore.Ledger, h.store.ledger = closing.Ledger, closing
 	opened := 0
-	h.store.open = func() (dedup.Store, error) {
+	h.store.open = func() (store.Ledger, error) {
 		opened++
-		store.closed = false
-		return store, nil
+		closing.closed = false
+		return closing, nil
 	}
 	next := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
 		if err := h.Cleanup(); err != nil {
 			t.Errorf("Cleanup: got error %v, want none", err)
 		}
-		if store.closed {
+		if closing.closed {
 			t.Error("the store was closed under a delivery")
 		}
 		return nil
 	}}
 	const body = `{"object":"page","entry":[{"id":"1","time":1,"changes":[{"field":"feed"}]}]}`
 	wantAnswer(t, h, body, next, 200, "")
-	if !store.closed || opened != 0 {
-		t.Errorf("got the store closed %v and opened %d times, want it closed with the delivery", store.closed, opened)
+	if !closing.closed || opened != 0 {
+		t.Errorf("got the store closed %v and opened %d times, want it closed with the delivery", closing.closed, opened)
 	}
 	// a connection may bring a request even later
 	wantAnswer(t, h, body, &app{answer: failing("feed")}, 200, "")
-	if !store.closed || opened != 1 {
-		t.Errorf("got the store closed %v and opened %d times, want it opened for one more request", store.closed, opened)
+	if !closing.closed || opened != 1 {
+		t.Errorf("got the store closed %v and opened %d times, want it opened for one more request", closing.closed, opened)
 	}
-	if err := store.Store.Close(); err != nil {
+	if err := closing.Ledger.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,9 +24,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // TestModel sends random notifications with repeats to a gateway whose app
@@ -78,7 +78,7 @@ type model struct {
 	began    map[string]int  // how often each event has reached the app
 	success  map[string]bool // events that the app has taken
 	recorded map[string]bool // events whose success is recorded
-	posts    map[dedup.Key]string
+	posts    map[store.Key]string
 	cases    map[string]int // how often what has happened
 	ended    map[*Handler]bool
 }
@@ -89,7 +89,7 @@ const (
 	modelSends   = 100 // of each sender
 )
 
-func newModel(t *testing.T, deliver, store string, lease time.Duration) *model {
+func newModel(t *testing.T, deliver, storeJSON string, lease time.Duration) *model {
 	seed := rand.Uint64()
 	if given, err := strconv.ParseUint(os.Getenv("META_WEBHOOK_SEED"), 10, 64); err == nil {
 		seed = given
@@ -99,7 +99,7 @@ func newModel(t *testing.T, deliver, store string, lease time.Duration) *model {
 		t: t, lease: lease,
 		random: rand.New(rand.NewPCG(seed, 0)),
 		began:  make(map[string]int), success: make(map[string]bool), recorded: make(map[string]bool),
-		posts: make(map[dedup.Key]string), cases: make(map[string]int), ended: make(map[*Handler]bool),
+		posts: make(map[store.Key]string), cases: make(map[string]int), ended: make(map[*Handler]bool),
 	}
 	for i := range modelEvents {
 		post := fmt.Sprintf("post-%d.", i)
@@ -107,12 +107,12 @@ func newModel(t *testing.T, deliver, store string, lease time.Duration) *model {
 		if err != nil || len(parsed) != 1 {
 			t.Fatalf("got %d events and error %v, want one", len(parsed), err)
 		}
-		m.posts[dedup.Key(parsed[0].ID())] = post
+		m.posts[store.Key(parsed[0].ID())] = post
 	}
 	m.start = func() *instance {
 		h := &Handler{
 			VerifyToken: []string{testToken}, AppSecret: []string{testSecret},
-			Deliver: deliver, Dedup: &Dedup{StoreRaw: []byte(store), OnError: onErrorReject},
+			Deliver: deliver, Dedup: &Dedup{StoreRaw: []byte(storeJSON), OnError: onErrorReject},
 		}
 		err := h.Provision(newContext(t))
 		t.Cleanup(func() { m.end(h) })
@@ -122,8 +122,8 @@ func newModel(t *testing.T, deliver, store string, lease time.Duration) *model {
 		h.logger = zap.NewNop()
 		h.lease = lease
 		i := &instance{model: m, Handler: h}
-		open := h.store.store
-		h.store.store = &modelStore{open, i}
+		open := h.store.ledger
+		h.store.ledger = &modelStore{open, i}
 		return i
 	}
 	return m
@@ -312,29 +312,29 @@ func (i *instance) app(w http.ResponseWriter, _ *http.Request, body string) erro
 // A modelStore is a store whose records the model knows of, until the process
 // crashes.
 type modelStore struct {
-	dedup.Store
+	store.Ledger
 	of *instance
 }
 
-func (s *modelStore) Claim(ctx context.Context, token dedup.Token, events []dedup.Key, lease time.Duration) ([]dedup.State, error) {
+func (s *modelStore) Claim(ctx context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
 	if s.of.dead.Load() {
 		return nil, errCrashed
 	}
 	if s.of.chance(0.02) {
 		return nil, errors.New("out of order")
 	}
-	states, err := s.Store.Claim(ctx, token, events, lease)
-	if slices.Contains(states, dedup.Delivered) {
+	states, err := s.Ledger.Claim(ctx, token, events, lease)
+	if slices.Contains(states, store.Delivered) {
 		s.of.note("repeat")
 	}
 	return states, err
 }
 
-func (s *modelStore) Commit(ctx context.Context, token dedup.Token, events []dedup.Key, window time.Duration) error {
+func (s *modelStore) Commit(ctx context.Context, token store.Token, events []store.Key, window time.Duration) error {
 	if s.of.dead.Load() {
 		return errCrashed
 	}
-	if err := s.Store.Commit(ctx, token, events, window); err != nil {
+	if err := s.Ledger.Commit(ctx, token, events, window); err != nil {
 		return err
 	}
 	m := s.of.model
@@ -349,11 +349,11 @@ func (s *modelStore) Commit(ctx context.Context, token dedup.Token, events []ded
 	return nil
 }
 
-func (s *modelStore) Release(ctx context.Context, token dedup.Token, events []dedup.Key) error {
+func (s *modelStore) Release(ctx context.Context, token store.Token, events []store.Key) error {
 	if s.of.dead.Load() {
 		return errCrashed
 	}
-	return s.Store.Release(ctx, token, events)
+	return s.Ledger.Release(ctx, token, events)
 }
 
 func (m *model) note(what string) {

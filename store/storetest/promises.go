@@ -1,119 +1,119 @@
-package deduptest
+package storetest
 
 import (
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 func oneClaimant(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
-	c.claim(b, event, dedup.InFlight)
+	c.claim(a, event, store.Claimed)
+	c.claim(b, event, store.InFlight)
 	c.Advance(lease - time.Second)
-	c.claim(b, event, dedup.InFlight)
+	c.claim(b, event, store.InFlight)
 }
 
 func delivered(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.commit(a, event, window)
-	c.claim(b, event, dedup.Delivered)
-	c.claim(a, event, dedup.Delivered)
+	c.claim(b, event, store.Delivered)
+	c.claim(a, event, store.Delivered)
 }
 
 func released(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.release(a, event)
-	c.claim(b, event, dedup.Claimed)
-	c.claim(a, event, dedup.InFlight)
+	c.claim(b, event, store.Claimed)
+	c.claim(a, event, store.InFlight)
 }
 
 func leaseEnds(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.Advance(lease + time.Second)
-	c.claim(b, event, dedup.Claimed)
-	c.claim(a, event, dedup.InFlight)
+	c.claim(b, event, store.Claimed)
+	c.claim(a, event, store.InFlight)
 }
 
 func renewal(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	for range 3 {
 		c.Advance(lease - time.Second)
-		c.claim(a, event, dedup.Claimed)
+		c.claim(a, event, store.Claimed)
 	}
-	c.claim(b, event, dedup.InFlight)
+	c.claim(b, event, store.InFlight)
 	c.Advance(lease + time.Second)
-	c.claim(a, event, dedup.Claimed) // nobody has taken it meanwhile
-	c.claim(b, event, dedup.InFlight)
+	c.claim(a, event, store.Claimed) // nobody has taken it meanwhile
+	c.claim(b, event, store.InFlight)
 }
 
 func lostRenewal(c *check) {
 	a, b := tokens()
 	events := keys(3)
-	c.claim(a, events, all(3, dedup.Claimed)...)
+	c.claim(a, events, all(3, store.Claimed)...)
 	c.Advance(lease + time.Second)
-	c.claim(b, events[:2], dedup.Claimed, dedup.Claimed)
+	c.claim(b, events[:2], store.Claimed, store.Claimed)
 	c.commit(b, events[:1], window)
-	c.claim(a, events, dedup.Delivered, dedup.InFlight, dedup.Claimed)
+	c.claim(a, events, store.Delivered, store.InFlight, store.Claimed)
 }
 
 func lostRelease(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.Advance(lease + time.Second)
-	c.claim(b, event, dedup.Claimed)
+	c.claim(b, event, store.Claimed)
 	c.release(a, event)
-	c.claim(a, event, dedup.InFlight)
-	c.claim(b, event, dedup.Claimed)
+	c.claim(a, event, store.InFlight)
+	c.claim(b, event, store.Claimed)
 }
 
 func lostCommit(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.Advance(lease + time.Second)
-	c.claim(b, event, dedup.Claimed)
+	c.claim(b, event, store.Claimed)
 	c.commit(a, event, window)
-	c.claim(b, event, dedup.Delivered)
+	c.claim(b, event, store.Delivered)
 	c.release(b, event)
-	c.claim(a, event, dedup.Delivered)
+	c.claim(a, event, store.Delivered)
 }
 
 func releaseAfterCommit(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.commit(a, event, window)
 	c.release(a, event)
-	c.claim(b, event, dedup.Delivered)
+	c.claim(b, event, store.Delivered)
 }
 
 func commitAlone(c *check) {
 	a, b := tokens()
 	event := keys(1)
 	c.commit(a, event, window)
-	c.claim(b, event, dedup.Delivered)
+	c.claim(b, event, store.Delivered)
 }
 
 func commitEndsClaim(c *check) {
 	a, b := tokens()
 	event := keys(1)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.commit(a, event, time.Second) // shorter than the lease
 	c.Advance(3 * time.Second)
-	c.claim(b, event, dedup.Claimed)
+	c.claim(b, event, store.Claimed)
 }
 
 func windows(c *check) {
@@ -123,17 +123,17 @@ func windows(c *check) {
 	c.commit(a, events[1:2], time.Hour)
 	c.commit(a, events[2:], 7*24*time.Hour)
 	c.Advance(10*time.Minute - time.Second)
-	c.claim(b, events, all(3, dedup.Delivered)...)
+	c.claim(b, events, all(3, store.Delivered)...)
 	c.Advance(3 * time.Second)
-	c.claim(b, events, dedup.Claimed, dedup.Delivered, dedup.Delivered)
+	c.claim(b, events, store.Claimed, store.Delivered, store.Delivered)
 	c.Advance(50*time.Minute - 5*time.Second)
-	c.claim(b, events[1:], dedup.Delivered, dedup.Delivered)
+	c.claim(b, events[1:], store.Delivered, store.Delivered)
 	c.Advance(5 * time.Second)
-	c.claim(b, events[1:], dedup.Claimed, dedup.Delivered)
+	c.claim(b, events[1:], store.Claimed, store.Delivered)
 	c.Advance(7*24*time.Hour - time.Hour - 10*time.Second)
-	c.claim(b, events[2:], dedup.Delivered)
+	c.claim(b, events[2:], store.Delivered)
 	c.Advance(20 * time.Second)
-	c.claim(b, events[2:], dedup.Claimed)
+	c.claim(b, events[2:], store.Claimed)
 }
 
 func secondWindow(c *check) {
@@ -141,21 +141,21 @@ func secondWindow(c *check) {
 	event := keys(1)
 	c.commit(a, event, time.Hour)
 	c.Advance(time.Hour + 2*time.Second)
-	c.claim(a, event, dedup.Claimed)
+	c.claim(a, event, store.Claimed)
 	c.commit(a, event, time.Hour)
 	c.Advance(time.Hour - time.Second)
-	c.claim(b, event, dedup.Delivered)
+	c.claim(b, event, store.Delivered)
 	c.commit(a, keys(1), time.Hour) // whatever others do
-	c.claim(b, event, dedup.Delivered)
+	c.claim(b, event, store.Delivered)
 	c.Advance(3 * time.Second)
-	c.claim(b, event, dedup.Claimed)
+	c.claim(b, event, store.Claimed)
 }
 
 func repeated(c *check) {
 	a, b := tokens()
 	events := keys(2)
 	for range 2 {
-		c.claim(a, events, dedup.Claimed, dedup.Claimed)
+		c.claim(a, events, store.Claimed, store.Claimed)
 	}
 	for range 2 {
 		c.release(a, events[:1])
@@ -163,26 +163,26 @@ func repeated(c *check) {
 	for range 2 {
 		c.commit(a, events[1:], window)
 	}
-	c.claim(b, events, dedup.Claimed, dedup.Delivered)
+	c.claim(b, events, store.Claimed, store.Delivered)
 }
 
 func manyEvents(c *check) {
 	const n = 1000
 	a, b := tokens()
 	events := keys(n)
-	want := all(n, dedup.InFlight)
-	var claimed, done []dedup.Key
+	want := all(n, store.InFlight)
+	var claimed, done []store.Key
 	for i := range events {
 		switch i % 3 {
 		case 0:
 			claimed = append(claimed, events[i])
 		case 1:
-			done, want[i] = append(done, events[i]), dedup.Delivered
+			done, want[i] = append(done, events[i]), store.Delivered
 		case 2:
-			want[i] = dedup.Claimed
+			want[i] = store.Claimed
 		}
 	}
-	c.claim(a, claimed, all(len(claimed), dedup.Claimed)...)
+	c.claim(a, claimed, all(len(claimed), store.Claimed)...)
 	c.commit(a, done, window)
 	c.claim(b, events, want...)
 	slices.Reverse(events)
@@ -200,47 +200,47 @@ func noEvents(c *check) {
 func names(c *check) {
 	a, b := tokens()
 	events := keys(2)
-	c.claim(a, events, dedup.Claimed, dedup.Claimed)
+	c.claim(a, events, store.Claimed, store.Claimed)
 	c.commit(a, events[:1], window)
 	for _, name := range []string{"other", "defaul", "default/", "Default", "d\n", "ünï'cödé\"; --"} {
 		other := c.open(name)
-		c.claimIn(other, b, events, dedup.Claimed, dedup.Claimed)
+		c.claimIn(other, b, events, store.Claimed, store.Claimed)
 		if err := other.Release(c.Context(), a, events); err != nil {
 			c.Errorf("Release: got error %v, want none", err)
 		}
-		c.claimIn(other, a, events, dedup.InFlight, dedup.InFlight)
+		c.claimIn(other, a, events, store.InFlight, store.InFlight)
 	}
-	c.claim(b, events, dedup.Delivered, dedup.InFlight)
+	c.claim(b, events, store.Delivered, store.InFlight)
 }
 
 func sharing(c *check) {
 	a, b := tokens()
 	events := keys(3)
 	second := c.open("default")
-	c.claim(a, events, all(3, dedup.Claimed)...)
+	c.claim(a, events, all(3, store.Claimed)...)
 	c.commit(a, events[:1], window)
 	c.release(a, events[1:2])
-	c.claimIn(second, b, events, dedup.Delivered, dedup.Claimed, dedup.InFlight)
+	c.claimIn(second, b, events, store.Delivered, store.Claimed, store.InFlight)
 
 	first := c.opened[0]
 	c.opened = c.opened[1:]
 	if err := first.Close(); err != nil {
 		c.Errorf("Close: got error %v, want none", err)
 	}
-	c.claimIn(second, a, events, dedup.Delivered, dedup.InFlight, dedup.Claimed)
-	c.claimIn(c.open("default"), b, events, dedup.Delivered, dedup.Claimed, dedup.InFlight)
+	c.claimIn(second, a, events, store.Delivered, store.InFlight, store.Claimed)
+	c.claimIn(c.open("default"), b, events, store.Delivered, store.Claimed, store.InFlight)
 }
 
 func arguments(c *check) {
 	a, b := tokens()
 	events := keys(2)
 	given := slices.Clone(events)
-	c.claim(a, given, dedup.Claimed, dedup.Claimed)
+	c.claim(a, given, store.Claimed, store.Claimed)
 	copy(given, keys(2))
 	given = append(given[:0], events[0])
 	c.commit(a, given, window)
 	copy(given, keys(1))
-	c.claim(b, events, dedup.Delivered, dedup.InFlight)
+	c.claim(b, events, store.Delivered, store.InFlight)
 }
 
 func race(c *check) {
@@ -256,7 +256,7 @@ func race(c *check) {
 			states, err := c.Claim(c.Context(), token, events[i:i+1], lease)
 			if err != nil {
 				c.Errorf("Claim: got error %v, want none", err)
-			} else if states[0] == dedup.Claimed {
+			} else if states[0] == store.Claimed {
 				mu.Lock()
 				won[i]++
 				mu.Unlock()
@@ -271,7 +271,7 @@ func race(c *check) {
 func atomic(c *check) {
 	const claimants, n = 16, 100
 	events := keys(n)
-	got := make([][]dedup.State, claimants)
+	got := make([][]store.State, claimants)
 	together(claimants, func(i int) {
 		token, _ := tokens()
 		mine := slices.Clone(events)
@@ -286,12 +286,12 @@ func atomic(c *check) {
 	})
 	winners := 0
 	for _, states := range got {
-		switch count(states, dedup.Claimed) {
+		switch count(states, store.Claimed) {
 		case 0:
 		case n:
 			winners++
 		default:
-			c.Errorf("got %d of %d events claimed, want all or none", count(states, dedup.Claimed), n)
+			c.Errorf("got %d of %d events claimed, want all or none", count(states, store.Claimed), n)
 		}
 	}
 	if winners != 1 {
@@ -303,7 +303,7 @@ func commitRace(c *check) {
 	const n = 50
 	a, b := tokens()
 	events := keys(n)
-	c.claim(a, events, all(n, dedup.Claimed)...)
+	c.claim(a, events, all(n, store.Claimed)...)
 	together(2, func(i int) {
 		for at := range events {
 			event := events[at : at+1]
@@ -313,13 +313,13 @@ func commitRace(c *check) {
 				}
 				continue
 			}
-			for state := dedup.InFlight; state == dedup.InFlight; {
+			for state := store.InFlight; state == store.InFlight; {
 				states, err := c.Claim(c.Context(), b, event, lease)
 				if err != nil {
 					c.Errorf("Claim: got error %v, want none", err)
 					return
 				}
-				if state = states[0]; state == dedup.Claimed {
+				if state = states[0]; state == store.Claimed {
 					c.Errorf("got an event claimed while it was committed, want it in flight or delivered")
 				}
 			}
@@ -333,12 +333,12 @@ func restart(c *check) {
 	}
 	a, b := tokens()
 	events := keys(100)
-	c.claim(a, events, all(100, dedup.Claimed)...)
+	c.claim(a, events, all(100, store.Claimed)...)
 	c.commit(a, events[:99], window)
 	c.close()
 	c.Subject.Restart()
-	c.Store = c.open("default")
-	c.claim(b, events[:99], all(99, dedup.Delivered)...)
+	c.Ledger = c.open("default")
+	c.claim(b, events[:99], all(99, store.Delivered)...)
 	c.Advance(lease + time.Second) // of the process that is gone
-	c.claim(b, events[99:], dedup.Claimed)
+	c.claim(b, events[99:], store.Claimed)
 }

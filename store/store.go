@@ -1,7 +1,7 @@
 // Package dedup remembers which events were delivered, so that the repeats
 // that Meta sends are not delivered again.
 //
-// To a [Store], an event is one of three things:
+// To a [Ledger], an event is one of three things:
 //
 //	absent ──Claim──▶ in flight ──Commit──▶ delivered
 //	   ▲                  │                     │
@@ -20,9 +20,9 @@
 //
 // Stores are Caddy modules in the namespace http.meta_webhook.dedup; those of
 // this package are memory, file and postgres. Package
-// [github.com/caddy-meta-webhook/caddy-meta-webhook/dedup/deduptest] tests
+// [github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest] tests
 // whether a store keeps the promises made here.
-package dedup
+package store
 
 import (
 	"context"
@@ -44,13 +44,13 @@ type Opener interface {
 	//
 	// A store that could serve later, such as a database out of reach for the
 	// moment, opens all the same. An error refuses the configuration.
-	Open(name string) (Store, error)
+	Open(name string) (Ledger, error)
 }
 
-// A Store remembers the events of one handler. Its methods may be called by
+// A Ledger remembers the events of one handler. Its methods may be called by
 // many goroutines at once, and keep none of their arguments. They may fail;
 // a call that failed can be repeated, and may or may not have had its effect.
-type Store interface {
+type Ledger interface {
 	// Claim asks for the right to deliver these events, no two of which are
 	// the same, and returns for each of them what it is. Those that are
 	// Claimed are the caller's from now until the lease has passed.

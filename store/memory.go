@@ -1,4 +1,4 @@
-package dedup
+package store
 
 import (
 	"fmt"
@@ -82,7 +82,7 @@ func (s memoryState) Destruct() error {
 }
 
 // Open implements Opener.
-func (m *Memory) Open(name string) (Store, error) {
+func (m *Memory) Open(name string) (Ledger, error) {
 	shared, _, err := memories.LoadOrNew(name, func() (caddy.Destructor, error) {
 		return memoryState{name, newInFlight(m.now), newMemorySet(m.now, min(m.MaxEvents, reservedEvents))}, nil
 	})

@@ -1,6 +1,6 @@
 //go:build unix
 
-package dedup_test
+package store_test
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // fullDiskPath tells another process which file to fill the disk with.
@@ -35,7 +35,7 @@ func TestFileOnAFullDisk(t *testing.T) {
 	}
 
 	c := newClock()
-	f := &dedup.File{Path: path}
+	f := &store.File{Path: path}
 	f.SetClock(c.now)
 	provision(t, f)
 	s := open(t, f, "default")
@@ -65,14 +65,14 @@ func TestFileOnAFullDisk(t *testing.T) {
 			t.Error("got events onto a full disk, want an error again")
 		}
 	}
-	wantAll(t, s, recorded, dedup.Delivered)
+	wantAll(t, s, recorded, store.Delivered)
 
 	room()
 	more := randomKeys(1000)
 	commit(t, s, more, time.Hour)
-	wantAll(t, s, append(recorded, more...), dedup.Delivered)
+	wantAll(t, s, append(recorded, more...), store.Delivered)
 	c.advance(time.Hour + 2*time.Second)
-	wantAll(t, s, recorded, dedup.Claimed)
+	wantAll(t, s, recorded, store.Claimed)
 }
 
 // limitFiles lets no file of this process grow beyond a size, until the

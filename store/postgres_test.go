@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"testing"
@@ -6,17 +6,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup/deduptest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgpool"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest"
 )
 
 func TestPostgresKeepsThePromises(t *testing.T) {
 	server := pgtest.Start(t)
-	deduptest.Run(t, func(t *testing.T) deduptest.Subject {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		p := newPostgres(t, server.DSN())
-		return deduptest.Subject{
+		return storetest.Subject{
 			Open:    p.Open,
 			Advance: func(d time.Duration) { turn(t, p, d) },
 			Restart: func() {
@@ -30,22 +30,22 @@ func TestPostgresKeepsThePromises(t *testing.T) {
 // TestPostgresWithoutPreparedStatements is what PgBouncer asks for.
 func TestPostgresWithoutPreparedStatements(t *testing.T) {
 	server := pgtest.Start(t)
-	deduptest.Run(t, func(t *testing.T) deduptest.Subject {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		p := newPostgres(t, server.DSN()+"&default_query_exec_mode=exec")
-		return deduptest.Subject{Open: p.Open, Advance: func(d time.Duration) { turn(t, p, d) }}
+		return storetest.Subject{Open: p.Open, Advance: func(d time.Duration) { turn(t, p, d) }}
 	})
 }
 
 // newPostgres returns a store module with a table of its own.
-func newPostgres(t testing.TB, dsn string) *dedup.Postgres {
+func newPostgres(t testing.TB, dsn string) *store.Postgres {
 	t.Helper()
-	p := &dedup.Postgres{DSN: dsn, Table: scope() + "events"}
+	p := &store.Postgres{DSN: dsn, Table: scope() + "events"}
 	provision(t, p)
 	return p
 }
 
 // turn lets everything in a table be older.
-func turn(t testing.TB, p *dedup.Postgres, d time.Duration) {
+func turn(t testing.TB, p *store.Postgres, d time.Duration) {
 	t.Helper()
 	pool, err := pgpool.Open(p.DSN)
 	if err != nil {

@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgpool"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // TestPostgresInAnUnsteadyWorld shares a server among the tests of what is not
@@ -86,7 +86,7 @@ func role(t testing.TB, server *pgtest.Server) string {
 
 // wantRefused opens a store, and fails the test unless that fails with an
 // error that has all of these words.
-func wantRefused(t testing.TB, p *dedup.Postgres, words ...string) {
+func wantRefused(t testing.TB, p *store.Postgres, words ...string) {
 	t.Helper()
 	s, err := p.Open("default")
 	if err == nil {
@@ -116,10 +116,10 @@ func tableMadeBefore(t *testing.T, server *pgtest.Server) {
 	execute(t, server, fmt.Sprintf(made, p.Table), "GRANT SELECT, INSERT, UPDATE, DELETE ON "+p.Table+" TO "+user)
 	s := open(t, p, "default")
 	events := randomKeys(3)
-	wantAll(t, s, events, dedup.Claimed)
+	wantAll(t, s, events, store.Claimed)
 	commit(t, s, events, time.Hour)
-	wantAll(t, s, events, dedup.Delivered)
-	dedup.Expire(s)
+	wantAll(t, s, events, store.Delivered)
+	store.Expire(s)
 }
 
 func permissionMissing(t *testing.T, server *pgtest.Server) {
@@ -142,17 +142,17 @@ func permissionMissing(t *testing.T, server *pgtest.Server) {
 func tableInASchema(t *testing.T, server *pgtest.Server) {
 	schema := scope() + "Schema"
 	execute(t, server, `CREATE SCHEMA "`+schema+`"`)
-	p := &dedup.Postgres{DSN: server.DSN(), Table: schema + ".meta-webhook events"}
+	p := &store.Postgres{DSN: server.DSN(), Table: schema + ".meta-webhook events"}
 	provision(t, p)
 	s := open(t, p, "default")
 	events := randomKeys(3)
 	commit(t, s, events, time.Hour)
-	wantAll(t, s, events, dedup.Delivered)
+	wantAll(t, s, events, store.Delivered)
 	if got := rows(t, server, `"`+schema+`"."meta-webhook events"`); got != 3 {
 		t.Errorf("got %d rows in the table, want 3", got)
 	}
 
-	p = &dedup.Postgres{DSN: server.DSN(), Table: "nowhere.events"}
+	p = &store.Postgres{DSN: server.DSN(), Table: "nowhere.events"}
 	provision(t, p)
 	wantRefused(t, p, `schema "nowhere" does not exist`)
 }
@@ -161,7 +161,7 @@ func oneRoundTrip(t *testing.T, server *pgtest.Server) {
 	proxy := newProxy(t, server)
 	p := newPostgres(t, proxy.dsn(server))
 	s := open(t, p, "default")
-	wantAll(t, s, randomKeys(3), dedup.Claimed) // the statements are prepared
+	wantAll(t, s, randomKeys(3), store.Claimed) // the statements are prepared
 	commit(t, s, randomKeys(3), time.Hour)
 	for _, n := range []int{1, 10, 2000} {
 		events := randomKeys(n)
@@ -189,18 +189,18 @@ func oneRoundTrip(t *testing.T, server *pgtest.Server) {
 // notifications that overlap.
 func twoInstances(t *testing.T, server *pgtest.Server) {
 	one := newPostgres(t, server.DSN()+"&application_name=one")
-	two := &dedup.Postgres{DSN: server.DSN() + "&application_name=two", Table: one.Table}
+	two := &store.Postgres{DSN: server.DSN() + "&application_name=two", Table: one.Table}
 	provision(t, two)
-	instances := []dedup.Store{open(t, one, "default"), open(t, two, "default")}
+	instances := []store.Ledger{open(t, one, "default"), open(t, two, "default")}
 	events := randomKeys(400)
 	var (
 		running sync.WaitGroup
 		mu      sync.Mutex
-		claims  = make(map[dedup.Key]int)
+		claims  = make(map[store.Key]int)
 	)
 	for i := range 8 {
 		running.Go(func() {
-			s, token := instances[i%2], dedup.Token(i+1)
+			s, token := instances[i%2], store.Token(i+1)
 			for at := 0; at < len(events); at += 10 {
 				mine := events[at:min(at+30, len(events))]
 				states, err := s.Claim(t.Context(), token, mine, time.Minute)
@@ -208,10 +208,10 @@ func twoInstances(t *testing.T, server *pgtest.Server) {
 					t.Errorf("Claim: got error %v, want none", err)
 					return
 				}
-				var won []dedup.Key
+				var won []store.Key
 				mu.Lock()
 				for j, state := range states {
-					if state == dedup.Claimed {
+					if state == store.Claimed {
 						claims[mine[j]]++
 						won = append(won, mine[j])
 					}
@@ -229,7 +229,7 @@ func twoInstances(t *testing.T, server *pgtest.Server) {
 			t.Errorf("event %v: got %d claimants, want 1", event, claims[event])
 		}
 	}
-	wantAll(t, instances[0], events, dedup.Delivered)
+	wantAll(t, instances[0], events, store.Delivered)
 }
 
 func expiryDeletes(t *testing.T, server *pgtest.Server) {
@@ -238,16 +238,16 @@ func expiryDeletes(t *testing.T, server *pgtest.Server) {
 	short, long := randomKeys(2500), randomKeys(10) // more than one statement deletes
 	commit(t, s, short, time.Hour)
 	commit(t, s, long, 3*time.Hour)
-	dedup.Expire(s)
+	store.Expire(s)
 	if got := rows(t, server, p.Table); got != 2510 {
 		t.Errorf("got %d rows before the windows end, want 2510", got)
 	}
 	turn(t, p, 2*time.Hour)
-	dedup.Expire(s)
+	store.Expire(s)
 	if got := rows(t, server, p.Table); got != 10 {
 		t.Errorf("got %d rows after the first window, want 10", got)
 	}
-	wantAll(t, s, long, dedup.Delivered)
+	wantAll(t, s, long, store.Delivered)
 }
 
 // clockSetBack has an instance die whose lease ends in a day, by a clock that
@@ -257,22 +257,22 @@ func clockSetBack(t *testing.T, server *pgtest.Server) {
 	p := newPostgres(t, server.DSN())
 	s := open(t, p, "default")
 	events := randomKeys(1)
-	claim := func(token dedup.Token, want dedup.State) {
+	claim := func(token store.Token, want store.State) {
 		t.Helper()
 		states, err := s.Claim(t.Context(), token, events, lease)
 		if err != nil || states[0] != want {
 			t.Errorf("claim %d: got %v and error %v, want %v", token, states, err, want)
 		}
 	}
-	claim(1, dedup.Claimed)
-	claim(2, dedup.InFlight)
+	claim(1, store.Claimed)
+	claim(2, store.InFlight)
 	turn(t, p, -day)
-	claim(2, dedup.Claimed)
-	claim(1, dedup.InFlight)
+	claim(2, store.Claimed)
+	claim(1, store.InFlight)
 
 	commit(t, s, events, time.Hour)
 	turn(t, p, -day)
-	claim(3, dedup.Delivered)
+	claim(3, store.Delivered)
 }
 
 func tableGone(t *testing.T, server *pgtest.Server) {
@@ -282,9 +282,9 @@ func tableGone(t *testing.T, server *pgtest.Server) {
 	execute(t, server, "DROP TABLE "+p.Table)
 	events := randomKeys(3)
 	commit(t, s, events, time.Hour)
-	wantAll(t, s, events, dedup.Delivered)
+	wantAll(t, s, events, store.Delivered)
 	execute(t, server, "DROP TABLE "+p.Table)
-	wantAll(t, s, events, dedup.Claimed)
+	wantAll(t, s, events, store.Claimed)
 }
 
 func passwordHidden(t *testing.T, server *pgtest.Server) {
@@ -302,7 +302,7 @@ func passwordHidden(t *testing.T, server *pgtest.Server) {
 		"password " + password,
 		"postgres://postgres:" + password + "@" + address + "&sslmode=" + password,
 	} {
-		p := &dedup.Postgres{DSN: dsn}
+		p := &store.Postgres{DSN: dsn}
 		provision(t, p)
 		s, err := p.Open("default")
 		if err == nil { // out of reach for now
@@ -326,11 +326,11 @@ func serverRestarts(t *testing.T, server *pgtest.Server) {
 	commit(t, s, events, time.Hour)
 	server.Stop()
 	server.Start()
-	wantAll(t, s, events, dedup.Delivered) // at the first try
+	wantAll(t, s, events, store.Delivered) // at the first try
 
 	var running sync.WaitGroup
 	stop := make(chan struct{})
-	recorded := make([][]dedup.Key, 4)
+	recorded := make([][]store.Key, 4)
 	for i := range recorded {
 		running.Go(func() {
 			for {
@@ -366,9 +366,9 @@ func serverRestarts(t *testing.T, server *pgtest.Server) {
 	commit(t, s, randomKeys(1), time.Hour)
 	close(stop)
 	running.Wait()
-	wantAll(t, s, late, dedup.Delivered)
+	wantAll(t, s, late, store.Delivered)
 	for _, events := range recorded {
-		wantAll(t, s, events, dedup.Delivered)
+		wantAll(t, s, events, store.Delivered)
 	}
 }
 
@@ -381,5 +381,5 @@ func serverDownAtFirst(t *testing.T, server *pgtest.Server) {
 	server.Start()
 	events := randomKeys(3)
 	commit(t, s, events, time.Hour) // makes the table
-	wantAll(t, s, events, dedup.Delivered)
+	wantAll(t, s, events, store.Delivered)
 }

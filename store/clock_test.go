@@ -1,11 +1,11 @@
-package dedup_test
+package store_test
 
 import (
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // TestFileAndTheClock sets the clock forward and back by a day. Events are
@@ -24,18 +24,18 @@ func TestFileAndTheClock(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClock()
 			s := open(t, newFile(t, c), "default")
-			before, after := []dedup.Key{{1}}, []dedup.Key{{2}}
-			want := func(when string, events []dedup.Key, want dedup.State) {
+			before, after := []store.Key{{1}}, []store.Key{{2}}
+			want := func(when string, events []store.Key, want store.State) {
 				t.Helper()
 				states, err := s.Claim(t.Context(), 1, events, time.Second)
-				if err != nil || !slices.Equal(states, []dedup.State{want}) {
+				if err != nil || !slices.Equal(states, []store.State{want}) {
 					t.Errorf("%s: got %v and error %v, want %v", when, states, err, want)
 				}
 				if err := s.Release(t.Context(), 1, events); err != nil {
 					t.Errorf("Release: got error %v, want none", err)
 				}
 			}
-			record := func(events []dedup.Key) {
+			record := func(events []store.Key) {
 				t.Helper()
 				if err := s.Commit(t.Context(), 1, events, window); err != nil {
 					t.Errorf("Commit: got error %v, want none", err)
@@ -43,16 +43,16 @@ func TestFileAndTheClock(t *testing.T) {
 			}
 			record(before)
 			c.advance(test.jump)
-			want("delivered before the jump", before, dedup.Delivered)
-			want("not delivered", after, dedup.Claimed)
+			want("delivered before the jump", before, store.Delivered)
+			want("not delivered", after, store.Claimed)
 			record(after)
-			want("delivered after the jump", after, dedup.Delivered)
+			want("delivered after the jump", after, store.Delivered)
 			c.advance(test.remembered - time.Second)
-			want("a second before its end", before, dedup.Delivered)
+			want("a second before its end", before, store.Delivered)
 			c.advance(2 * time.Second)
-			want("a second after its end", before, dedup.Claimed)
+			want("a second after its end", before, store.Claimed)
 			c.advance(window)
-			want("long after all ends", after, dedup.Claimed)
+			want("long after all ends", after, store.Claimed)
 		})
 	}
 }

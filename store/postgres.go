@@ -1,4 +1,4 @@
-package dedup
+package store
 
 import (
 	"context"
@@ -79,7 +79,7 @@ func (p *Postgres) Validate() error {
 const setupTimeout = 5 * time.Second
 
 // Open implements Opener.
-func (p *Postgres) Open(name string) (Store, error) {
+func (p *Postgres) Open(name string) (Ledger, error) {
 	table, err := openTable(p.dsn, p.Table)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ type postgresStore struct {
 	name string
 }
 
-// Claim implements Store.
+// Claim implements Ledger.
 func (s *postgresStore) Claim(ctx context.Context, token Token, events []Key, lease time.Duration) ([]State, error) {
 	states := make([]State, len(events))
 	if len(events) == 0 {
@@ -127,17 +127,17 @@ func (s *postgresStore) Claim(ctx context.Context, token Token, events []Key, le
 	return states, nil
 }
 
-// Commit implements Store.
+// Commit implements Ledger.
 func (s *postgresStore) Commit(ctx context.Context, token Token, events []Key, window time.Duration) error {
 	return s.exec(ctx, s.sql.commit, s.name, uuids(events), int64(token), window)
 }
 
-// Release implements Store.
+// Release implements Ledger.
 func (s *postgresStore) Release(ctx context.Context, token Token, events []Key) error {
 	return s.exec(ctx, s.sql.release, s.name, uuids(events), int64(token))
 }
 
-// Close implements Store.
+// Close implements Ledger.
 func (s *postgresStore) Close() error { return s.close() }
 
 // uuids returns events as the parameter of a statement. The type is one that
@@ -169,5 +169,5 @@ var (
 	_ caddy.Validator       = (*Postgres)(nil)
 	_ caddyfile.Unmarshaler = (*Postgres)(nil)
 	_ Opener                = (*Postgres)(nil)
-	_ Store                 = (*postgresStore)(nil)
+	_ Ledger                = (*postgresStore)(nil)
 )

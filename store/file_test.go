@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"os"
@@ -11,22 +11,22 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup/deduptest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/boltfile"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest"
 )
 
 func TestFileKeepsThePromises(t *testing.T) {
-	deduptest.Run(t, func(t *testing.T) deduptest.Subject {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		c := newClock()
 		f := newFile(t, c)
-		return deduptest.Subject{Open: f.Open, Advance: c.advance, Restart: func() {}}
+		return storetest.Subject{Open: f.Open, Advance: c.advance, Restart: func() {}}
 	})
 }
 
-func newFile(t testing.TB, c *clock) *dedup.File {
+func newFile(t testing.TB, c *clock) *store.File {
 	t.Helper()
-	f := &dedup.File{Path: filepath.Join(t.TempDir(), "meta_webhook.db")}
+	f := &store.File{Path: filepath.Join(t.TempDir(), "meta_webhook.db")}
 	f.SetClock(c.now)
 	provision(t, f)
 	return f
@@ -44,12 +44,12 @@ func TestFileIsDurableBeforeTheAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, s, events, time.Hour)
-	wantAll(t, open(t, copyOf(t, f, c), "default"), events, dedup.Delivered)
-	wantAll(t, open(t, copyOf(t, f, c), "default"), claimed, dedup.Claimed) // a claim ends with its process
+	wantAll(t, open(t, copyOf(t, f, c), "default"), events, store.Delivered)
+	wantAll(t, open(t, copyOf(t, f, c), "default"), claimed, store.Claimed) // a claim ends with its process
 }
 
 // copyOf returns a module with a copy of a module's file.
-func copyOf(t testing.TB, f *dedup.File, c *clock) *dedup.File {
+func copyOf(t testing.TB, f *store.File, c *clock) *store.File {
 	t.Helper()
 	content, err := os.ReadFile(f.Path)
 	if err != nil {
@@ -80,18 +80,18 @@ func TestReloadKeepsFileOpen(t *testing.T) {
 	if err := os.Symlink(f.Path, link); err != nil {
 		t.Skipf("SKIPPED: this test needs symbolic links: %v", err)
 	}
-	changed := &dedup.File{Path: link}
+	changed := &store.File{Path: link}
 	changed.SetClock(c.now)
 	provision(t, changed)
 	second := open(t, changed, "default")
-	wantAll(t, second, events[:1], dedup.Delivered)
-	wantAll(t, second, events[1:], dedup.InFlight)
+	wantAll(t, second, events[:1], store.Delivered)
+	wantAll(t, second, events[1:], store.InFlight)
 	commit(t, first, events[1:2], time.Hour) // a request of the old configuration
 	if err := first.Close(); err != nil {
 		t.Errorf("Close: got error %v, want none", err)
 	}
-	wantAll(t, second, events[:2], dedup.Delivered)
-	wantAll(t, second, events[2:], dedup.InFlight)
+	wantAll(t, second, events[:2], store.Delivered)
+	wantAll(t, second, events[2:], store.InFlight)
 }
 
 func TestFileOfSeveralNames(t *testing.T) {
@@ -100,10 +100,10 @@ func TestFileOfSeveralNames(t *testing.T) {
 	one, two := open(t, f, "one"), open(t, f, "two")
 	commit(t, one, events[:50], time.Hour)
 	commit(t, two, events[50:], time.Hour)
-	wantAll(t, one, events[:50], dedup.Delivered)
-	wantAll(t, one, events[50:], dedup.Claimed)
-	wantAll(t, two, events[50:], dedup.Delivered)
-	wantAll(t, two, events[:50], dedup.Claimed)
+	wantAll(t, one, events[:50], store.Delivered)
+	wantAll(t, one, events[50:], store.Claimed)
+	wantAll(t, two, events[50:], store.Delivered)
+	wantAll(t, two, events[:50], store.Claimed)
 }
 
 func TestFileThatIsNoneRefusesTheConfiguration(t *testing.T) {
@@ -122,12 +122,12 @@ func TestFileThatIsNoneRefusesTheConfiguration(t *testing.T) {
 
 func TestFilePath(t *testing.T) {
 	t.Setenv("DEDUP_TEST_DIR", t.TempDir())
-	f := &dedup.File{Path: "{env.DEDUP_TEST_DIR}/x.db"}
+	f := &store.File{Path: "{env.DEDUP_TEST_DIR}/x.db"}
 	provision(t, f)
 	if want := filepath.Join(os.Getenv("DEDUP_TEST_DIR"), "x.db"); f.Path != want {
 		t.Errorf("path: got %q, want %q", f.Path, want)
 	}
-	f = new(dedup.File)
+	f = new(store.File)
 	provision(t, f)
 	if want := filepath.Join(caddy.AppDataDir(), "meta_webhook.db"); f.Path != want {
 		t.Errorf("path: got %q by default, want %q", f.Path, want)
@@ -136,12 +136,12 @@ func TestFilePath(t *testing.T) {
 
 func TestWindowsOfAnyLength(t *testing.T) {
 	c := newClock()
-	for name, module := range map[string]dedup.Opener{"memory": newMemory(t, c, 10), "file": newFile(t, c)} {
+	for name, module := range map[string]store.Opener{"memory": newMemory(t, c, 10), "file": newFile(t, c)} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, module, scope())
 			events := randomKeys(1)
 			commit(t, s, events, 250*365*24*time.Hour)
-			wantAll(t, s, events, dedup.Delivered)
+			wantAll(t, s, events, store.Delivered)
 		})
 	}
 }
@@ -159,7 +159,7 @@ func TestFileStopsGrowing(t *testing.T) {
 	f := newFile(t, c)
 	s := open(t, f, "default")
 	var after2 int64
-	var last []dedup.Key
+	var last []store.Key
 	for n := range 8 * rounds {
 		last = randomKeys(perRound)
 		for at := 0; at < perRound; at += perRound / 2 {
@@ -171,7 +171,7 @@ func TestFileStopsGrowing(t *testing.T) {
 			after2 = used(t, f)
 		}
 	}
-	wantAll(t, s, last[:400], dedup.Delivered)
+	wantAll(t, s, last[:400], store.Delivered)
 	if got := used(t, f); float64(got) > 1.3*float64(after2) {
 		t.Errorf("got %d bytes in use after 8 windows, want about the %d of 2 windows", got, after2)
 	}
@@ -183,20 +183,20 @@ func TestFileStopsGrowing(t *testing.T) {
 
 // used returns how much of a file is in use or was, and how far it will not
 // grow.
-func used(t testing.TB, f *dedup.File) (size int64) {
+func used(t testing.TB, f *store.File) (size int64) {
 	t.Helper()
 	inFile(t, f, func(tx *bbolt.Tx) { size = tx.Size() })
 	return size
 }
 
 // kept returns how many events of a name are in a file.
-func kept(t testing.TB, f *dedup.File, name string) (n int) {
+func kept(t testing.TB, f *store.File, name string) (n int) {
 	t.Helper()
 	inFile(t, f, func(tx *bbolt.Tx) { n = tx.Bucket([]byte("dedup.events/" + name)).Stats().KeyN })
 	return n
 }
 
-func inFile(t testing.TB, f *dedup.File, look func(tx *bbolt.Tx)) {
+func inFile(t testing.TB, f *store.File, look func(tx *bbolt.Tx)) {
 	t.Helper()
 	file, err := boltfile.Open(f.Path)
 	if err != nil {

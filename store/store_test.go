@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"encoding/binary"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // A clock shows the time that a test sets.
@@ -42,7 +42,7 @@ func provision(t testing.TB, module caddy.Provisioner) {
 }
 
 // open opens the store of a name until the test ends.
-func open(t testing.TB, module dedup.Opener, name string) dedup.Store {
+func open(t testing.TB, module store.Opener, name string) store.Ledger {
 	t.Helper()
 	s, err := module.Open(name)
 	if err != nil {
@@ -57,8 +57,8 @@ func open(t testing.TB, module dedup.Opener, name string) dedup.Store {
 }
 
 // randomKeys returns n keys that nobody has.
-func randomKeys(n int) []dedup.Key {
-	keys := make([]dedup.Key, n)
+func randomKeys(n int) []store.Key {
+	keys := make([]store.Key, n)
 	for i := range keys {
 		binary.BigEndian.PutUint64(keys[i][:8], rand.Uint64())
 		binary.BigEndian.PutUint64(keys[i][8:], rand.Uint64())
@@ -67,7 +67,7 @@ func randomKeys(n int) []dedup.Key {
 }
 
 // commit records events, and fails the test where that fails.
-func commit(t testing.TB, s dedup.Store, events []dedup.Key, window time.Duration) {
+func commit(t testing.TB, s store.Ledger, events []store.Key, window time.Duration) {
 	t.Helper()
 	if err := s.Commit(t.Context(), 1, events, window); err != nil {
 		t.Fatalf("Commit: got error %v, want none", err)
@@ -76,14 +76,14 @@ func commit(t testing.TB, s dedup.Store, events []dedup.Key, window time.Duratio
 
 // wantAll claims events, releases them, and fails the test unless all were in
 // this state.
-func wantAll(t testing.TB, s dedup.Store, events []dedup.Key, want dedup.State) {
+func wantAll(t testing.TB, s store.Ledger, events []store.Key, want store.State) {
 	t.Helper()
-	token := dedup.Token(rand.Uint64())
+	token := store.Token(rand.Uint64())
 	states, err := s.Claim(t.Context(), token, events, time.Second)
 	if err != nil {
 		t.Fatalf("Claim: got error %v, want none", err)
 	}
-	got := make(map[dedup.State]int)
+	got := make(map[store.State]int)
 	for _, state := range states {
 		got[state]++
 	}

@@ -1,11 +1,11 @@
-package dedup_test
+package store_test
 
 import (
 	"runtime"
 	"testing"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // mostBytes is what an event may take in memory.
@@ -38,7 +38,7 @@ func bytesAnEvent(t testing.TB, n int) float64 {
 		commit(t, s, randomKeys(min(left, 1000)), 36*time.Hour)
 	}
 	used := heap() - before
-	wantAll(t, s, randomKeys(1), dedup.Claimed) // the store is in use until here
+	wantAll(t, s, randomKeys(1), store.Claimed) // the store is in use until here
 	return float64(used) / float64(n)
 }
 

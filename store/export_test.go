@@ -1,4 +1,4 @@
-package dedup
+package store
 
 import (
 	"context"
@@ -13,4 +13,4 @@ func (f *File) SetClock(now func() time.Time) { f.now = now }
 
 // Expire has a postgres store delete what has expired, as it does every
 // minute.
-func Expire(s Store) { s.(*postgresStore).expireNow(context.Background()) }
+func Expire(s Ledger) { s.(*postgresStore).expireNow(context.Background()) }

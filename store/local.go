@@ -1,4 +1,4 @@
-package dedup
+package store
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type set interface {
 	add(events []Key, window time.Duration) error
 }
 
-// Claim implements Store.
+// Claim implements Ledger.
 func (l *local) Claim(_ context.Context, token Token, events []Key, lease time.Duration) ([]State, error) {
 	states := make([]State, len(events))
 	taken := l.claim(token, events, states, lease)
@@ -39,19 +39,19 @@ func (l *local) Claim(_ context.Context, token Token, events []Key, lease time.D
 	return states, nil
 }
 
-// Commit implements Store.
+// Commit implements Ledger.
 func (l *local) Commit(_ context.Context, token Token, events []Key, window time.Duration) error {
 	defer l.release(token, events)
 	return l.add(events, window)
 }
 
-// Release implements Store.
+// Release implements Ledger.
 func (l *local) Release(_ context.Context, token Token, events []Key) error {
 	l.release(token, events)
 	return nil
 }
 
-// Close implements Store.
+// Close implements Ledger.
 func (l *local) Close() error { return l.close() }
 
 // inFlight is who in this process delivers what.
@@ -135,4 +135,4 @@ func (f *inFlight) releaseOne(token Token, event *Key) {
 }
 
 // Interface guard
-var _ Store = (*local)(nil)
+var _ Ledger = (*local)(nil)

@@ -1,12 +1,12 @@
 // Package deduptest tests whether a store keeps the promises of
-// [dedup.Store].
+// [store.Ledger].
 //
 // A module with a store of its own calls [Run] in a test:
 //
 //	func TestStore(t *testing.T) {
-//		deduptest.Run(t, func(t *testing.T) deduptest.Subject { ... })
+//		storetest.Run(t, func(t *testing.T) storetest.Subject { ... })
 //	}
-package deduptest
+package storetest
 
 import (
 	"crypto/rand"
@@ -16,14 +16,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // A Subject is what is tested: stores that share their state, and a clock.
 type Subject struct {
 	// Open opens the store of a name. Stores of one name share what they
 	// remember.
-	Open func(name string) (dedup.Store, error)
+	Open func(name string) (store.Ledger, error)
 
 	// Advance lets time pass, or seem to pass, for the stores.
 	Advance func(time.Duration)
@@ -67,7 +67,7 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 			s := subject(t)
 			c := &check{T: t, Subject: s}
 			t.Cleanup(c.close)
-			c.Store = c.open("default")
+			c.Ledger = c.open("default")
 			test.run(c)
 		})
 	}
@@ -82,11 +82,11 @@ const (
 type check struct {
 	*testing.T
 	Subject
-	dedup.Store
-	opened []dedup.Store
+	store.Ledger
+	opened []store.Ledger
 }
 
-func (c *check) open(name string) dedup.Store {
+func (c *check) open(name string) store.Ledger {
 	c.Helper()
 	s, err := c.Subject.Open(name)
 	if err != nil {
@@ -107,14 +107,14 @@ func (c *check) close() {
 
 // claim claims events in a store, and fails the test unless they are in these
 // states.
-func (c *check) claim(token dedup.Token, events []dedup.Key, want ...dedup.State) {
+func (c *check) claim(token store.Token, events []store.Key, want ...store.State) {
 	c.Helper()
-	c.claimIn(c.Store, token, events, want...)
+	c.claimIn(c.Ledger, token, events, want...)
 }
 
-func (c *check) claimIn(store dedup.Store, token dedup.Token, events []dedup.Key, want ...dedup.State) {
+func (c *check) claimIn(ledger store.Ledger, token store.Token, events []store.Key, want ...store.State) {
 	c.Helper()
-	got, err := store.Claim(c.Context(), token, events, lease)
+	got, err := ledger.Claim(c.Context(), token, events, lease)
 	if err != nil {
 		c.Fatalf("Claim: got error %v, want none", err)
 	}
@@ -123,14 +123,14 @@ func (c *check) claimIn(store dedup.Store, token dedup.Token, events []dedup.Key
 	}
 }
 
-func (c *check) commit(token dedup.Token, events []dedup.Key, window time.Duration) {
+func (c *check) commit(token store.Token, events []store.Key, window time.Duration) {
 	c.Helper()
 	if err := c.Commit(c.Context(), token, events, window); err != nil {
 		c.Fatalf("Commit: got error %v, want none", err)
 	}
 }
 
-func (c *check) release(token dedup.Token, events []dedup.Key) {
+func (c *check) release(token store.Token, events []store.Key) {
 	c.Helper()
 	if err := c.Release(c.Context(), token, events); err != nil {
 		c.Fatalf("Release: got error %v, want none", err)
@@ -138,8 +138,8 @@ func (c *check) release(token dedup.Token, events []dedup.Key) {
 }
 
 // keys returns n keys that nobody has.
-func keys(n int) []dedup.Key {
-	keys := make([]dedup.Key, n)
+func keys(n int) []store.Key {
+	keys := make([]store.Key, n)
 	for i := range keys {
 		_, _ = rand.Read(keys[i][:])
 	}
@@ -147,19 +147,19 @@ func keys(n int) []dedup.Key {
 }
 
 // tokens returns two tokens that nobody has.
-func tokens() (a, b dedup.Token) {
+func tokens() (a, b store.Token) {
 	var random [16]byte
 	_, _ = rand.Read(random[:])
-	return dedup.Token(binary.BigEndian.Uint64(random[:8])), dedup.Token(binary.BigEndian.Uint64(random[8:]))
+	return store.Token(binary.BigEndian.Uint64(random[:8])), store.Token(binary.BigEndian.Uint64(random[8:]))
 }
 
 // all returns n times the same state.
-func all(n int, state dedup.State) []dedup.State {
-	return slices.Repeat([]dedup.State{state}, n)
+func all(n int, state store.State) []store.State {
+	return slices.Repeat([]store.State{state}, n)
 }
 
 // count returns how many of the states are the given one.
-func count(states []dedup.State, state dedup.State) (n int) {
+func count(states []store.State, state store.State) (n int) {
 	for _, s := range states {
 		if s == state {
 			n++

@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"context"
@@ -14,29 +14,29 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.etcd.io/bbolt"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgpool"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // BenchmarkClaimCommit has so many writers claim and commit an event each, one
 // after another. The server of postgres does not wait for its disk.
 func BenchmarkClaimCommit(b *testing.B) {
 	server := sync.OnceValue(func() *pgtest.Server { return pgtest.Start(b) })
-	for _, store := range []struct {
+	for _, kind := range []struct {
 		name string
-		make func(b *testing.B) dedup.Opener
+		make func(b *testing.B) store.Opener
 	}{
-		{"memory", func(b *testing.B) dedup.Opener { return newMemory(b, newClock(), 10_000_000) }},
-		{"file", func(b *testing.B) dedup.Opener { return newFile(b, newClock()) }},
-		{"postgres", func(b *testing.B) dedup.Opener { return newPostgres(b, server().DSN()+"&pool_max_conns=64") }},
+		{"memory", func(b *testing.B) store.Opener { return newMemory(b, newClock(), 10_000_000) }},
+		{"file", func(b *testing.B) store.Opener { return newFile(b, newClock()) }},
+		{"postgres", func(b *testing.B) store.Opener { return newPostgres(b, server().DSN()+"&pool_max_conns=64") }},
 	} {
 		for _, writers := range []int{1, 64, 256} {
-			b.Run(fmt.Sprintf("%s/writers=%d", store.name, writers), func(b *testing.B) {
-				s := open(b, store.make(b), scope())
+			b.Run(fmt.Sprintf("%s/writers=%d", kind.name, writers), func(b *testing.B) {
+				s := open(b, kind.make(b), scope())
 				b.ReportAllocs()
 				share(b, writers, func(next func() bool) {
-					for token := dedup.Token(rand.Uint64()); next(); {
+					for token := store.Token(rand.Uint64()); next(); {
 						claimAndCommit(b, s, token, randomKeys(1))
 					}
 				})
@@ -71,8 +71,8 @@ func BenchmarkMemory(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/writers=%d/events=%d", memory.name, writers, n), func(b *testing.B) {
 					b.ReportAllocs()
 					share(b, writers, func(next func() bool) {
-						token, random := dedup.Token(rand.Uint64()), rand.New(rand.NewPCG(rand.Uint64(), 0))
-						events := make([]dedup.Key, n)
+						token, random := store.Token(rand.Uint64()), rand.New(rand.NewPCG(rand.Uint64(), 0))
+						events := make([]store.Key, n)
 						for next() {
 							for i := range events {
 								binary.NativeEndian.PutUint64(events[i][:8], random.Uint64())
@@ -102,12 +102,12 @@ func share(b *testing.B, goroutines int, do func(next func() bool)) {
 	running.Wait()
 }
 
-func claimAndCommit(b *testing.B, s dedup.Store, token dedup.Token, events []dedup.Key) {
+func claimAndCommit(b *testing.B, s store.Ledger, token store.Token, events []store.Key) {
 	states, err := s.Claim(b.Context(), token, events, time.Minute)
 	if err != nil {
 		b.Errorf("Claim: got error %v, want none", err)
-	} else if states[0] != dedup.Claimed {
-		b.Errorf("Claim: got %v, want %v", states[0], dedup.Claimed)
+	} else if states[0] != store.Claimed {
+		b.Errorf("Claim: got %v, want %v", states[0], store.Claimed)
 	}
 	if err := s.Commit(b.Context(), token, events, 36*time.Hour); err != nil {
 		b.Errorf("Commit: got error %v, want none", err)
@@ -152,7 +152,7 @@ func BenchmarkTableOfAnEvent(b *testing.B) {
 }
 
 // tableSize returns what a table and its indexes take.
-func tableSize(b *testing.B, p *dedup.Postgres) (size int64) {
+func tableSize(b *testing.B, p *store.Postgres) (size int64) {
 	b.Helper()
 	pool, err := pgpool.Open(p.DSN)
 	if err != nil {

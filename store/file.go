@@ -1,4 +1,4 @@
-package dedup
+package store
 
 import (
 	"errors"
@@ -73,7 +73,7 @@ type fileStateKey struct {
 func (*inFlight) Destruct() error { return nil }
 
 // Open implements Opener.
-func (f *File) Open(name string) (Store, error) {
+func (f *File) Open(name string) (Ledger, error) {
 	file, err := boltfile.Open(f.Path)
 	if err != nil {
 		return nil, err

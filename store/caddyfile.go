@@ -1,4 +1,4 @@
-package dedup
+package store
 
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"

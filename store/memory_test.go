@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"strings"
@@ -8,28 +8,28 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup/deduptest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest"
 )
 
 func TestMemoryKeepsThePromises(t *testing.T) {
-	deduptest.Run(t, func(t *testing.T) deduptest.Subject {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		c := newClock()
-		m := new(dedup.Memory)
+		m := new(store.Memory)
 		m.SetClock(c.now)
 		provision(t, m)
 		scope := scope()
-		return deduptest.Subject{
-			Open:    func(name string) (dedup.Store, error) { return m.Open(scope + name) },
+		return storetest.Subject{
+			Open:    func(name string) (store.Ledger, error) { return m.Open(scope + name) },
 			Advance: c.advance,
 		}
 	})
 }
 
 // newMemory returns a store module for up to so many events.
-func newMemory(t testing.TB, c *clock, most int) *dedup.Memory {
+func newMemory(t testing.TB, c *clock, most int) *store.Memory {
 	t.Helper()
-	m := &dedup.Memory{MaxEvents: most}
+	m := &store.Memory{MaxEvents: most}
 	m.SetClock(c.now)
 	provision(t, m)
 	return m
@@ -41,7 +41,7 @@ func evicted(t testing.TB, name string) float64 {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	defer cancel()
-	if err := new(dedup.Memory).Provision(ctx); err != nil {
+	if err := new(store.Memory).Provision(ctx); err != nil {
 		t.Fatal(err)
 	}
 	families, err := ctx.GetMetricsRegistry().Gather()
@@ -75,7 +75,7 @@ func TestFullMemoryForgetsTheOldest(t *testing.T) {
 	wantEvicted(t, name, 0)
 	events := randomKeys(3 * most)
 	commit(t, s, events[:most], time.Hour)
-	wantAll(t, s, events[:most], dedup.Delivered)
+	wantAll(t, s, events[:most], store.Delivered)
 	wantEvicted(t, name, 0)
 	for i := most; i < 2*most; i++ {
 		window := time.Hour
@@ -83,13 +83,13 @@ func TestFullMemoryForgetsTheOldest(t *testing.T) {
 			window = time.Minute // the age counts, not the window
 		}
 		commit(t, s, events[i:i+1], window)
-		wantAll(t, s, events[i-most+1:i-most+2], dedup.Delivered)
-		wantAll(t, s, events[i-most:i-most+1], dedup.Claimed)
+		wantAll(t, s, events[i-most+1:i-most+2], store.Delivered)
+		wantAll(t, s, events[i-most:i-most+1], store.Claimed)
 	}
 	wantEvicted(t, name, most)
 	commit(t, s, events, time.Hour) // more than there is room for
-	wantAll(t, s, events[2*most:], dedup.Delivered)
-	wantAll(t, s, events[:2*most], dedup.Claimed)
+	wantAll(t, s, events[2*most:], store.Delivered)
+	wantAll(t, s, events[:2*most], store.Claimed)
 }
 
 // TestWhatIsDeliveredAgainIsNew commits an event again after its window, and
@@ -105,11 +105,11 @@ func TestWhatIsDeliveredAgainIsNew(t *testing.T) {
 		commit(t, s, events[:1], time.Hour)
 		commit(t, s, events[most:most+most/2-1], time.Hour)
 		commit(t, s, events[2*most-most/2:2*most-1], time.Hour)
-		wantAll(t, s, events[:1], dedup.Delivered)
+		wantAll(t, s, events[:1], store.Delivered)
 		c.advance(time.Hour - time.Second)
-		wantAll(t, s, events[:1], dedup.Delivered)
+		wantAll(t, s, events[:1], store.Delivered)
 		c.advance(2 * time.Second)
-		wantAll(t, s, events[:1], dedup.Claimed)
+		wantAll(t, s, events[:1], store.Claimed)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestCommitsOfOneEventTakeNoRoom(t *testing.T) {
 		commit(t, s, event, time.Hour)
 		c.advance(time.Second)
 	}
-	wantAll(t, s, event, dedup.Delivered)
+	wantAll(t, s, event, store.Delivered)
 	wantEvicted(t, name, 0)
 }
 
@@ -150,7 +150,7 @@ func TestWindowsExpireOnTheirOwn(t *testing.T) {
 		commit(t, s, randomKeys(most/3), time.Hour)
 		c.advance(time.Hour + 2*time.Second)
 	}
-	wantAll(t, s, long, dedup.Delivered)
+	wantAll(t, s, long, store.Delivered)
 	wantEvicted(t, name, 0)
 }
 
@@ -165,17 +165,17 @@ func TestReloadKeepsMemory(t *testing.T) {
 	commit(t, s, events, time.Hour)
 
 	second := open(t, newMemory(t, c, 100), name)
-	wantAll(t, second, events, dedup.Delivered)
+	wantAll(t, second, events, store.Delivered)
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: got error %v, want none", err)
 	}
-	wantAll(t, second, events, dedup.Delivered)
+	wantAll(t, second, events, store.Delivered)
 	wantEvicted(t, name, 0)
 
 	more := randomKeys(1)
 	commit(t, second, more, time.Hour)
-	wantAll(t, second, append(more, events[901:]...), dedup.Delivered)
-	wantAll(t, second, events[:901], dedup.Claimed)
+	wantAll(t, second, append(more, events[901:]...), store.Delivered)
+	wantAll(t, second, events[:901], store.Claimed)
 	wantEvicted(t, name, 901)
 }
 
@@ -190,7 +190,7 @@ func TestLastCloseForgets(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: got error %v, want none", err)
 	}
-	wantAll(t, open(t, m, name), events, dedup.Claimed)
+	wantAll(t, open(t, m, name), events, store.Claimed)
 }
 
 // TestFullMemoryInManyHands has goroutines fill a store together. It forgets
@@ -216,7 +216,7 @@ func TestFullMemoryInManyHands(t *testing.T) {
 	}
 	delivered := 0
 	for _, state := range states {
-		if state == dedup.Delivered {
+		if state == store.Delivered {
 			delivered++
 		}
 	}
@@ -245,17 +245,17 @@ func TestLoweredBoundInManyHands(t *testing.T) {
 		})
 	}
 	running.Wait()
-	wantAll(t, s, events, dedup.Delivered)
+	wantAll(t, s, events, store.Delivered)
 	wantEvicted(t, name, before)
 }
 
 func TestMemoryOptions(t *testing.T) {
 	for _, most := range []int{-1, 1 << 31} {
-		if err := (&dedup.Memory{MaxEvents: most}).Validate(); err == nil || !strings.Contains(err.Error(), "max_events") {
+		if err := (&store.Memory{MaxEvents: most}).Validate(); err == nil || !strings.Contains(err.Error(), "max_events") {
 			t.Errorf("max_events %d: got error %v, want one that names the option", most, err)
 		}
 	}
-	m := new(dedup.Memory)
+	m := new(store.Memory)
 	provision(t, m)
 	if m.MaxEvents != 1_000_000 {
 		t.Errorf("max_events: got %d by default, want 1000000", m.MaxEvents)

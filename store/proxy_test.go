@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"io"

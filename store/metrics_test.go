@@ -1,4 +1,4 @@
-package dedup_test
+package store_test
 
 import (
 	"encoding/binary"
@@ -11,12 +11,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/dedup"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // A measured store is one whose metrics are looked at.
 type measured struct {
-	dedup.Store
+	store.Ledger
 	t    *testing.T
 	ctx  caddy.Context
 	name string
@@ -25,9 +25,9 @@ type measured struct {
 // commit commits events of these numbers.
 func (m measured) commit(from, to uint32, window time.Duration) {
 	m.t.Helper()
-	var keys []dedup.Key
+	var keys []store.Key
 	for n := from; n < to; n++ {
-		var key dedup.Key
+		var key store.Key
 		binary.BigEndian.PutUint32(key[:], n)
 		keys = append(keys, key)
 	}
@@ -78,7 +78,7 @@ func (m measured) wantNone(metric string) {
 // measure opens the store of a module in a configuration of its own.
 func measure(t *testing.T, module interface {
 	caddy.Provisioner
-	dedup.Opener
+	store.Opener
 }, name string,
 ) measured {
 	t.Helper()
@@ -103,17 +103,17 @@ func (m measured) close() {
 
 func TestSizeOfAStoreIsMeasured(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta_webhook.db")
-	for store, lasts := range map[string]bool{"memory": false, "file": true} {
-		t.Run(store, func(t *testing.T) {
+	for kind, lasts := range map[string]bool{"memory": false, "file": true} {
+		t.Run(kind, func(t *testing.T) {
 			c := newClock()
 			name := scope()
 			open := func() measured {
-				if store == "memory" {
-					m := new(dedup.Memory)
+				if kind == "memory" {
+					m := new(store.Memory)
 					m.SetClock(c.now)
 					return measure(t, m, name)
 				}
-				f := &dedup.File{Path: path}
+				f := &store.File{Path: path}
 				f.SetClock(c.now)
 				return measure(t, f, name)
 			}
@@ -140,7 +140,7 @@ func TestSizeOfAStoreIsMeasured(t *testing.T) {
 }
 
 func TestEvictedEventsAreCounted(t *testing.T) {
-	m := measure(t, &dedup.Memory{MaxEvents: 3}, scope())
+	m := measure(t, &store.Memory{MaxEvents: 3}, scope())
 	m.commit(0, 5, time.Hour)
 	m.want("dedup_evicted_events_total", 2)
 	m.want("dedup_events", 3)
