@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/inspector" // comes with the plugin
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
 )
 
 func init() {

@@ -1,4 +1,4 @@
-package metawebhook
+package command
 
 import (
 	"encoding/json"
@@ -56,6 +56,30 @@ forged ones. With --json, results are told one by one.
 	return cmd
 }
 
+// statusPath is where the admin API shows the status.
+const statusPath = "/meta_webhook/status"
+
+// mostUndelivered is how many undelivered events the admin API counts.
+const mostUndelivered = 10_000
+
+// A status is what the admin API tells of the handlers of one name. A time is
+// zero when there is none.
+type status struct {
+	Name string `json:"name"`
+
+	LastNotification time.Time `json:"last_notification"`
+	LastSuccess      time.Time `json:"last_success"`
+	FailingSince     time.Time `json:"failing_since"`
+
+	InFlight          int       `json:"in_flight"`
+	Undelivered       int       `json:"undelivered"`
+	OldestUndelivered time.Time `json:"oldest_undelivered"`
+
+	Verifications map[string]uint64 `json:"verifications"` // by result
+	Notifications map[string]uint64 `json:"notifications"` // by result
+	Events        map[string]uint64 `json:"events"`        // by outcome
+}
+
 // A statusCall is whom to ask for the status.
 type statusCall struct{ address, config, adapter string }
 
@@ -89,15 +113,15 @@ func printStatus(w io.Writer, from io.Reader, now time.Time) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\n", s.Name,
 			ago(s.LastNotification, now), ago(s.LastSuccess, now), lasting(s.FailingSince, now),
 			s.InFlight, s.undelivered(), lasting(s.OldestUndelivered, now),
-			s.Events[outcomeDelivered], s.Events[outcomeDuplicate], s.Events[outcomeFailed], s.refused())
+			s.Events["delivered"], s.Events["duplicate"], s.Events["failed"], s.refused())
 	}
 	return table.Flush()
 }
 
 // undelivered tells how many events failed; more are not counted.
 func (s *status) undelivered() string {
-	if s.Undelivered >= mostOwed {
-		return strconv.Itoa(mostOwed) + "+"
+	if s.Undelivered >= mostUndelivered {
+		return strconv.Itoa(mostUndelivered) + "+"
 	}
 	return strconv.Itoa(s.Undelivered)
 }
@@ -107,7 +131,7 @@ func (s *status) refused() (n uint64) {
 	for _, counts := range []map[string]uint64{s.Verifications, s.Notifications} {
 		for result, count := range counts {
 			switch result {
-			case resultOK, deliveryFailed, errDedup.reason, errInFlight.reason:
+			case "ok", "delivery_failed", "dedup_unavailable", "in_flight":
 			default:
 				n += count
 			}

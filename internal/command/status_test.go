@@ -1,4 +1,4 @@
-package metawebhook
+package command
 
 import (
 	"encoding/json"
@@ -21,12 +21,12 @@ func TestStatusIsPrintedAsATable(t *testing.T) {
 		{"no handler", []status{}, "No meta_webhook handler is running.\n"},
 		{"handlers", []status{
 			{
-				Name: "quiet", Since: before(time.Hour),
+				Name:          "quiet",
 				Verifications: map[string]uint64{"ok": 1}, Notifications: map[string]uint64{"ok": 0},
 			},
 			{
-				Name: "shop", Since: before(time.Hour), LastNotification: before(3 * time.Second), LastSuccess: before(2 * time.Minute),
-				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: mostOwed, OldestUndelivered: before(101 * time.Second),
+				Name: "shop", LastNotification: before(3 * time.Second), LastSuccess: before(2 * time.Minute),
+				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: mostUndelivered, OldestUndelivered: before(101 * time.Second),
 				Verifications: map[string]uint64{"ok": 1, "verify_token_mismatch": 2},
 				Notifications: map[string]uint64{"ok": 3, "delivery_failed": 4, "dedup_unavailable": 5, "in_flight": 6, "signature_mismatch": 7},
 				Events:        map[string]uint64{"delivered": 8, "duplicate": 9, "failed": 10},

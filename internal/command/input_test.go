@@ -1,8 +1,10 @@
-package metawebhook
+package command
 
 import (
 	"path/filepath"
 	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
 )
 
 func TestWhereANotificationIsReadFrom(t *testing.T) {
@@ -10,7 +12,7 @@ func TestWhereANotificationIsReadFrom(t *testing.T) {
 	t.Setenv("META_APP_SECRET", testSecret)
 	const body = " {\"object\":\"page\"}\r\n"
 	file := textFile(t, body)
-	header := signatureHeader + ": " + sign(testSecret, body) + "\n"
+	header := sender.SignatureHeader + ": " + sender.Sign(testSecret, []byte(body)) + "\n"
 	command(t, "", "sign", "--file", file).want(t, 0, header, "")
 	command(t, body, "sign").want(t, 0, header, "")
 	command(t, body, "sign", "--file", "-").want(t, 0, header, "")

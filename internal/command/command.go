@@ -1,4 +1,6 @@
-package metawebhook
+// Package command provides caddy meta-webhook, the commands that try out and
+// debug a gateway.
+package command
 
 import (
 	"encoding/json"

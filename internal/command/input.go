@@ -1,4 +1,4 @@
-package metawebhook
+package command
 
 import (
 	"errors"

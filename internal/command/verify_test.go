@@ -1,23 +1,22 @@
-package metawebhook
+package command
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// serving starts a receiver that answers as a handler does whose verify token
-// this is.
+// serving starts a receiver that answers verification requests as a handler
+// does whose verify token this is.
 func serving(t *testing.T, token string) *receiver {
-	h := provisioned(t, func(h *Handler) { h.VerifyToken = []string{token} })
+	t.Helper()
 	return newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
-		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
-		if err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })); err != nil {
-			w.WriteHeader(statusOf(err))
+		if r.FormValue("hub.verify_token") != token {
+			w.WriteHeader(http.StatusForbidden)
+			return
 		}
+		io.WriteString(w, r.FormValue("hub.challenge"))
 	})
 }
 

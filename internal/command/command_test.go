@@ -1,4 +1,4 @@
-package metawebhook
+package command
 
 import (
 	"bytes"
@@ -17,6 +17,18 @@ import (
 	"github.com/spf13/pflag"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
+)
+
+const (
+	testToken  = "correct horse"
+	testSecret = "battery staple"
+
+	// two entries with two updates and one
+	testBody = `{"object":"page","entry":[` +
+		`{"id":"1","time":1700000000,"changes":[{"field":"feed","value":{"n":1}},{"field":"feed","value":{"n":2}}]},` +
+		`{"id":"2","time":1700000000,"changes":[{"field":"mention","value":{"n":3}}]}]}`
 )
 
 // A result is what a command has printed, and its exit code.
@@ -107,7 +119,7 @@ func (r *receiver) keep(respond http.HandlerFunc) http.HandlerFunc {
 		r.mu.Lock() // also for respond, which is not called twice at once
 		defer r.mu.Unlock()
 		r.bodies = append(r.bodies, string(body))
-		r.signatures = append(r.signatures, req.Header.Get(signatureHeader))
+		r.signatures = append(r.signatures, req.Header.Get(sender.SignatureHeader))
 		if req.TLS != nil {
 			r.certs += len(req.TLS.PeerCertificates)
 		}
@@ -123,7 +135,7 @@ func (r *receiver) got(t *testing.T, secret string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, body := range r.bodies {
-		if want := sign(secret, body); r.signatures[i] != want {
+		if want := sender.Sign(secret, []byte(body)); r.signatures[i] != want {
 			t.Errorf("got signature %s, want %s", r.signatures[i], want)
 		}
 	}
@@ -181,7 +193,7 @@ var exampleLine = regexp.MustCompile(`(?m)^(?:[ \t$]|[A-Z_]+=\S+ |curl -H "\$\()
 
 // TestExamplesAreReal runs no example, but has every one of them parsed.
 func TestExamplesAreReal(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +245,7 @@ func TestCallsThatMeanNothing(t *testing.T) {
 }
 
 func TestDefaultsFitTheExample(t *testing.T) {
-	example, err := os.ReadFile("example.Caddyfile")
+	example, err := os.ReadFile("../../example.Caddyfile")
 	if err != nil {
 		t.Fatal(err)
 	}
