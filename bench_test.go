@@ -2,19 +2,17 @@ package metawebhook
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 // updates returns a notification of n updates that no other has, of about 175
@@ -69,7 +67,7 @@ func benchmarkHandler(b *testing.B, h *Handler, size int, request func(i int) *h
 			}
 			b.StartTimer()
 		}
-		w := &answer{header: make(http.Header)}
+		w := &discard{header: make(http.Header)}
 		if err := h.ServeHTTP(w, ready[i%len(ready)], accepts); (err != nil) != refused {
 			b.Fatalf("got error %v, want one: %t", err, refused)
 		}
@@ -77,7 +75,7 @@ func benchmarkHandler(b *testing.B, h *Handler, size int, request func(i int) *h
 }
 
 func BenchmarkHandler(b *testing.B) {
-	for _, deliver := range deliverModes {
+	for _, deliver := range modes {
 		for _, n := range []int{1, 10, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", deliver, n), func(b *testing.B) {
 				h := provisioned(b, func(h *Handler) { h.Deliver = deliver })
@@ -120,12 +118,12 @@ func BenchmarkHandlerVerification(b *testing.B) {
 // BenchmarkHandlerMemory measures what is held, per byte of the bodies, while
 // the app works on many notifications at once.
 func BenchmarkHandlerMemory(b *testing.B) {
-	for _, deliver := range deliverModes {
+	for _, deliver := range modes {
 		b.Run(deliver, func(b *testing.B) {
 			const inFlight = 32
 			h := provisioned(b, func(h *Handler) { h.Deliver, h.Parallel = deliver, 0 })
-			if deliver == deliverEach {
-				h.Parallel = defaultParallel
+			if deliver == delivery.Each {
+				h.Parallel = 16
 			}
 			size, held := 0, 0.0
 			for round := range b.N {
@@ -144,7 +142,7 @@ func BenchmarkHandlerMemory(b *testing.B) {
 				})
 				before := heap()
 				for _, r := range requests {
-					go func() { done <- h.ServeHTTP(&answer{header: make(http.Header)}, r, next) }()
+					go func() { done <- h.ServeHTTP(&discard{header: make(http.Header)}, r, next) }()
 				}
 				for range inFlight * max(1, h.Parallel) {
 					<-arrived
@@ -196,13 +194,13 @@ func BenchmarkStageRead(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, body []byte, _ []event.Event) func() {
 		h := provisioned(b)
 		r := notified(string(body))
-		w := &answer{header: make(http.Header)}
+		w := &discard{header: make(http.Header)}
 		text := string(body)
 		return func() {
 			r.Body = io.NopCloser(strings.NewReader(text))
-			mem := h.share()
-			defer mem.free()
-			if _, err := h.readBody(w, r, mem); err != nil {
+			share := h.budget.Share(h.MaxBuffered)
+			defer share.Free()
+			if _, err := h.readBody(w, r, share); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -231,69 +229,15 @@ func BenchmarkStageParse(b *testing.B) {
 	})
 }
 
-func BenchmarkStageIdentity(b *testing.B) {
-	benchmarkStage(b, func(b *testing.B, _ []byte, events []event.Event) func() {
-		return func() {
-			if first, _ := distinct(events); len(keys(first)) != len(events) {
-				b.Fatal("not distinct")
-			}
-		}
-	})
-}
-
-// BenchmarkStageClaim measures a claim and its record in memory.
-func BenchmarkStageClaim(b *testing.B) {
-	benchmarkStage(b, func(b *testing.B, _ []byte, events []event.Event) func() {
-		h := provisioned(b)
-		ledger, err := h.store.acquire()
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { _ = h.store.release() })
-		d := &delivery{ctx: context.Background()}
-		round := uint64(0)
-		return func() {
-			c, err := h.claim(d, renamed{ledger, &round}, events)
-			if err != nil || len(c.events) != len(events) {
-				b.Fatalf("got a claim on %d events, %v; want %d", len(c.events), err, len(events))
-			}
-			c.note(0, len(events), nil)
-			c.settle()
-			round++
-		}
-	})
-}
-
-// renamed is a store to which the same events are others in each round: it
-// gives their keys other names when they are claimed, and knows them by these
-// from then on.
-type renamed struct {
-	store.Ledger
-	round *uint64
-}
-
-func (s renamed) Claim(ctx context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
-	for i := range events {
-		binary.NativeEndian.PutUint64(events[i][:], binary.NativeEndian.Uint64(events[i][:])+*s.round)
-	}
-	return s.Ledger.Claim(ctx, token, events, lease)
-}
-
 func BenchmarkStageEncode(b *testing.B) {
 	benchmarkStage(b, func(_ *testing.B, _ []byte, events []event.Event) func() {
 		return func() { _ = event.AppendJSONArray(nil, events) }
 	})
 }
 
-func BenchmarkStageDeliver(b *testing.B) {
-	benchmarkStage(b, func(b *testing.B, body []byte, events []event.Event) func() {
-		h := provisioned(b)
-		d := &delivery{handler: h, ctx: context.Background(), original: notified(string(body)), next: accepts}
-		m := message{events: events, id: events[0].ID(), contentType: typeJSON, body: body}
-		return func() {
-			if f := h.send(d, m); f != nil {
-				b.Fatal(f.err)
-			}
-		}
-	})
-}
+// A discard is a response that is dropped.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}

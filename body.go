@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/budget"
 )
 
 // firstRead is how much room there is for a body before any of it has come.
-// A stranger's word on its length is no reason for more.
+// Content-Length is not authenticated; do not allocate more because of it.
 const firstRead = 16 << 10
 
 // growth is how many times as much room there is each time it was full: what
@@ -19,7 +21,7 @@ const growth = 4
 // readBody reads the body of a notification, of at most MaxSize bytes and
 // within BodyTimeout, into memory that is the request's share. The error is a
 // refusal, and means that the body has not been read to its end.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, mem *share) ([]byte, error) {
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, share *budget.Share) ([]byte, error) {
 	if r.ContentLength > h.MaxSize {
 		return nil, errTooLarge
 	}
@@ -28,7 +30,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, mem *share) (
 		most = r.ContentLength
 	}
 	size := min(firstRead, most)
-	if size < r.ContentLength && !mem.fits(r.ContentLength, mem.forLargeBody()) || !mem.take(size, mem.forSmallBody()) {
+	if size < r.ContentLength && !share.Fits(r.ContentLength, share.ForLargeBody()) || !share.Take(size, share.ForSmallBody()) {
 		return nil, errOverloaded
 	}
 	// what cannot set a deadline is no connection, and needs none
@@ -57,11 +59,11 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, mem *share) (
 			most = h.MaxSize // a handler before this one makes more of it than was declared
 		}
 		larger := min(max(growth*size, firstRead), most)
-		if !mem.take(larger, mem.forLargeBody()) {
+		if !share.Take(larger, share.ForLargeBody()) {
 			return nil, errOverloaded
 		}
 		body = append(make([]byte, 0, larger+1), body...)
-		mem.give(size)
+		share.Give(size)
 		size = larger
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/budget"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 // A slowBody gives what it has, says so, and then waits to be cut off.
@@ -104,7 +106,7 @@ func TestFloodOfForgedBodies(t *testing.T) {
 				t.Errorf("Retry-After: got %q, want seconds", w.Header().Get("Retry-After"))
 			}
 			end()
-			if got := h.record.buffer.held.Load(); got != 0 {
+			if got := h.budget.Held(); got != 0 {
 				t.Errorf("got %d bytes held after the flood, want none", got)
 			}
 			if _, status, reason := serve(h, newNotification(padded(large)), new(app)); status != 0 {
@@ -125,7 +127,7 @@ func TestDeclaredLengthIsNoReasonToReserve(t *testing.T) {
 		<-body.begun
 		defer func() { close(body.cut); <-done }()
 	}
-	if got, most := h.record.buffer.held.Load(), int64(50*firstRead); got > most {
+	if got, most := h.budget.Held(), int64(50*firstRead); got > most {
 		t.Errorf("got %d bytes held, want at most %d", got, most)
 	}
 	if _, status, reason := serve(h, newNotification(padded(500_000)), new(app)); status != 0 {
@@ -137,7 +139,7 @@ func TestDeclaredLengthIsNoReasonToReserve(t *testing.T) {
 func TestNotificationOfMaxSizeFitsAlone(t *testing.T) {
 	for _, size := range []int64{int64(len(testBody)), firstRead - 1, firstRead, firstRead + 1, 2 * firstRead, 100_000, 1<<20 - 1, 4_000_000} {
 		for _, declared := range []bool{true, false} {
-			h := provisioned(t, limits(size, max(leastBuffersOfMaxSize*size, 100_000)))
+			h := provisioned(t, limits(size, max(budget.LeastTimes*size, 100_000)))
 			r := newNotification(padded(int(size)))
 			if !declared {
 				r.ContentLength = -1
@@ -174,7 +176,7 @@ func TestEverythingHeldIsGivenBack(t *testing.T) {
 		{"longer than declared, which was nothing", large, func(r *http.Request) { r.ContentLength = 0 }, new(app)},
 		{"the body panics", "", func(r *http.Request) { r.Body = panickingBody{} }, new(app)},
 	} {
-		for _, deliver := range deliverModes {
+		for _, deliver := range modes {
 			h := provisioned(t, limits(100_000, 1_000_000), func(h *Handler) { h.Deliver = deliver })
 			r := newNotification(tc.body)
 			if tc.change != nil {
@@ -184,7 +186,7 @@ func TestEverythingHeldIsGivenBack(t *testing.T) {
 				defer func() { _ = recover() }()
 				serve(h, r, tc.next)
 			}()
-			if got := h.record.buffer.held.Load(); got != 0 {
+			if got := h.budget.Held(); got != 0 {
 				t.Errorf("%s, %s: got %d bytes held afterwards, want none", tc.name, deliver, got)
 			}
 		}
@@ -208,10 +210,10 @@ func TestHeldWhileDelivering(t *testing.T) {
 	for _, tc := range []struct {
 		deliver string
 		events  int // that are encoded at the same time
-	}{{deliverEach, 3}, {deliverBatch, 3}, {deliverOriginal, 0}} {
+	}{{delivery.Each, 3}, {delivery.Batch, 3}, {delivery.Original, 0}} {
 		h := provisioned(t, func(h *Handler) { h.Deliver = tc.deliver })
 		next := &app{answer: func(w http.ResponseWriter, r *http.Request, got string) error {
-			held := h.record.buffer.held.Load()
+			held := h.budget.Held()
 			if least := int64(len(body) + tc.events*len(got)/3); held < least {
 				t.Errorf("%s: got %d bytes held, want at least %d", tc.deliver, held, least)
 			}
@@ -240,14 +242,14 @@ func TestWhatGrowsFromABodyIsBounded(t *testing.T) {
 		name, body, deliver string
 		want, events        int
 	}{
-		{"contacts that each message repeats", repeating, deliverEach, 0, 200},
-		{"contacts that each message repeats", repeating, deliverBatch, 503, 0}, // 20 MB
-		{"contacts that each message repeats", repeating, deliverOriginal, 0, 1},
-		{"updates of two bytes", string(manyUpdates(100_000)), deliverEach, 503, 0}, // 25 MB
-		{"updates of two bytes", string(manyUpdates(100_000)), deliverBatch, 503, 0},
-		{"updates of two bytes", string(manyUpdates(100_000)), deliverOriginal, 503, 0},
-		{"as many as Meta sends, of two bytes", string(manyUpdates(1000)), deliverEach, 0, 1000},
-		{"as many as Meta sends, of two bytes", string(manyUpdates(1000)), deliverBatch, 0, 1},
+		{"contacts that each message repeats", repeating, delivery.Each, 0, 200},
+		{"contacts that each message repeats", repeating, delivery.Batch, 503, 0}, // 20 MB
+		{"contacts that each message repeats", repeating, delivery.Original, 0, 1},
+		{"updates of two bytes", string(manyUpdates(100_000)), delivery.Each, 503, 0}, // 25 MB
+		{"updates of two bytes", string(manyUpdates(100_000)), delivery.Batch, 503, 0},
+		{"updates of two bytes", string(manyUpdates(100_000)), delivery.Original, 503, 0},
+		{"as many as Meta sends, of two bytes", string(manyUpdates(1000)), delivery.Each, 0, 1000},
+		{"as many as Meta sends, of two bytes", string(manyUpdates(1000)), delivery.Batch, 0, 1},
 	} {
 		h := provisioned(t, limits(1_000_000, 16_000_000), func(h *Handler) {
 			h.Deliver = tc.deliver

@@ -3,7 +3,6 @@ package metawebhook
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/net/http/httpguts"
@@ -16,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 func init() {
@@ -113,8 +113,8 @@ func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
 		}
 		h.Name = value
 	case "deliver":
-		if !slices.Contains(deliverModes, value) {
-			return d.Errf("deliver: '%s' is none of %s", value, strings.Join(deliverModes, ", "))
+		if err := delivery.ValidateDeliver(value); err != nil {
+			return d.WrapErr(err)
 		}
 		h.Deliver = value
 	case "parallel":

@@ -104,7 +104,7 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		{"sign", "wrong argument count"},
 		{`sign ""`, "sign is empty"},
 		{"deliver", "wrong argument count"},
-		{"deliver all", "deliver: 'all' is none of each, batch, original"},
+		{"deliver all", `deliver: "all" is none of each, batch, original`},
 		{"cloudevents yes", "wrong argument count"},
 		{"parallel many", "parallel: 'many' is not a whole number from 1 up"},
 		{"parallel 0", "parallel: '0' is not a whole number from 1 up"},

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 // wantAnswer fails the test unless the handler answers a notification so.
@@ -43,7 +46,7 @@ func failing(text string) func(http.ResponseWriter, *http.Request, string) error
 }
 
 func TestNothingIsRecordedBeforeItWasDelivered(t *testing.T) {
-	for _, deliver := range deliverModes {
+	for _, deliver := range modes {
 		t.Run(deliver, func(t *testing.T) {
 			h := provisioned(t, mode(deliver))
 			ledger := watch(t, h)
@@ -69,14 +72,14 @@ func TestWhatFailedIsReleased(t *testing.T) {
 		calls   []string // of the first try
 		again   []string // what the second one hands on
 	}{
-		{deliverEach, []string{"claim 3 for 15s", "commit 2 for 36h0m0s", "release 1"}, []string{`"n":2`}},
-		{deliverBatch, []string{"claim 3 for 15s", "release 3"}, []string{`"n":1`, `"n":2`, `"n":3`}},
-		{deliverOriginal, []string{"claim 3 for 15s", "release 3"}, []string{`"n":1`, `"n":2`, `"n":3`}},
+		{delivery.Each, []string{"claim 3 for 15s", "commit 2 for 36h0m0s", "release 1"}, []string{`"n":2`}},
+		{delivery.Batch, []string{"claim 3 for 15s", "release 3"}, []string{`"n":1`, `"n":2`, `"n":3`}},
+		{delivery.Original, []string{"claim 3 for 15s", "release 3"}, []string{`"n":1`, `"n":2`, `"n":3`}},
 	} {
 		t.Run(tc.deliver, func(t *testing.T) {
 			h := provisioned(t, mode(tc.deliver))
 			ledger := watch(t, h)
-			wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+			wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, observe.DeliveryFailed)
 			ledger.want(t, tc.calls...)
 			next := new(app)
 			wantAnswer(t, h, testBody, next, 200, "")
@@ -96,9 +99,9 @@ func TestNewEventsBesideOldOnes(t *testing.T) {
 	first := strings.NewReplacer(`,{"field":"feed","value":{"n":2}}`, "").Replace(testBody)
 	_, encoded := events(t, testBody)
 	for deliver, want := range map[string]string{
-		deliverEach:     encoded[1],
-		deliverBatch:    "[" + encoded[1] + "]",
-		deliverOriginal: testBody,
+		delivery.Each:     encoded[1],
+		delivery.Batch:    "[" + encoded[1] + "]",
+		delivery.Original: testBody,
 	} {
 		t.Run(deliver, func(t *testing.T) {
 			h := provisioned(t, mode(deliver))
@@ -166,7 +169,7 @@ func TestLongDeliveryKeepsItsClaims(t *testing.T) {
 // TestDuplicateWaitsForTheOutcome has a second sender while the first is
 // waiting for the app.
 func TestDuplicateWaitsForTheOutcome(t *testing.T) {
-	for _, deliver := range deliverModes {
+	for _, deliver := range modes {
 		for _, tc := range []struct {
 			name   string
 			takes  time.Duration
@@ -195,14 +198,14 @@ func TestDuplicateWaitsForTheOutcome(t *testing.T) {
 					sending.Go(func() {
 						status, reason := 200, ""
 						if tc.fails {
-							status, reason = 502, deliveryFailed
+							status, reason = 502, observe.DeliveryFailed
 						}
 						wantAnswer(t, h, body, first, status, reason)
 					})
 					time.Sleep(time.Second)
 					began := time.Now()
 					wantAnswer(t, h, body, second, tc.status, tc.reason)
-					if waited := time.Since(began); waited > defaultLease || tc.status == 503 && waited < defaultLease-time.Second {
+					if waited := time.Since(began); waited > delivery.DefaultLease || tc.status == 503 && waited < delivery.DefaultLease-time.Second {
 						t.Errorf("waited for %v, want no longer than the lease", waited)
 					}
 					sending.Wait()
@@ -268,7 +271,7 @@ func TestLostClaimsAreLeftToWhoHasThem(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			return failing(`"n":2`)(w, nil, body)
 		}}
-		wantAnswer(t, h, testBody, second, 502, deliveryFailed)
+		wantAnswer(t, h, testBody, second, 502, observe.DeliveryFailed)
 		sending.Wait()
 		_, encoded := events(t, testBody)
 		if len(second.bodies) != 3 || !slices.Equal(first.bodies, encoded[:2]) {

@@ -3,12 +3,12 @@ package metawebhook
 import (
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -77,7 +77,7 @@ func (c *Dedup) setDefaults() {
 
 // provision loads the store's module, and opens the store of the handler of
 // this name.
-func (c *Dedup) provision(ctx caddy.Context, name string) (*sharedStore, error) {
+func (c *Dedup) provision(ctx caddy.Context, name string) (*delivery.SharedLedger, error) {
 	module, err := ctx.LoadModule(c, "StoreRaw")
 	if err != nil {
 		return nil, fmt.Errorf("loading the store: %v", err)
@@ -86,8 +86,8 @@ func (c *Dedup) provision(ctx caddy.Context, name string) (*sharedStore, error) 
 	if !ok {
 		return nil, fmt.Errorf("module %T is no store of delivered events", module)
 	}
-	s := &sharedStore{open: func() (store.Ledger, error) { return opener.Open(name) }}
-	if _, err := s.acquire(); err != nil {
+	s := &delivery.SharedLedger{Open: func() (store.Ledger, error) { return opener.Open(name) }}
+	if _, err := s.Acquire(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -114,48 +114,13 @@ func (c *Dedup) validate() error {
 	return nil
 }
 
-// window returns how long an event is remembered.
-func (c *Dedup) window(e *event.Event) time.Duration {
+// WindowOf implements delivery.Policy.
+func (c *Dedup) WindowOf(e *event.Event) time.Duration {
 	if window, ok := c.Windows[e.Object()]; ok {
 		return time.Duration(window)
 	}
 	return time.Duration(c.Window)
 }
 
-// A sharedStore is a store that is open while anybody uses it: the
-// configuration, and each request that has come under it. A reload does not
-// wait for requests, so they can outlive the configuration; one that begins
-// later still opens the store again.
-type sharedStore struct {
-	open func() (store.Ledger, error)
-
-	mu     sync.Mutex
-	ledger store.Ledger
-	users  int
-}
-
-// acquire returns the store. Each acquire needs a release, but for one that
-// fails.
-func (s *sharedStore) acquire() (store.Ledger, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.users == 0 {
-		ledger, err := s.open()
-		if err != nil {
-			return nil, err
-		}
-		s.ledger = ledger
-	}
-	s.users++
-	return s.ledger, nil
-}
-
-// release closes the store with its last user.
-func (s *sharedStore) release() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.users--; s.users > 0 {
-		return nil
-	}
-	return s.ledger.Close()
-}
+// Rejects implements delivery.Policy.
+func (c *Dedup) Rejects() bool { return c.OnError == onErrorReject }

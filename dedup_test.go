@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -31,20 +32,30 @@ type watchedStore struct {
 // watch puts a watchedStore in front of the handler's store.
 func watch(t testing.TB, h *Handler) *watchedStore {
 	t.Helper()
-	before := h.store
-	ledger, err := before.acquire()
+	w := new(watchedStore)
+	wrapLedger(t, h, func(ledger store.Ledger) store.Ledger {
+		w.Ledger = ledger
+		return w
+	})
+	return w
+}
+
+// wrapLedger puts another ledger in front of the handler's.
+func wrapLedger(t testing.TB, h *Handler, wrap func(store.Ledger) store.Ledger) {
+	t.Helper()
+	before := h.inline.Ledger
+	ledger, err := before.Acquire()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watchedStore{Ledger: ledger}
-	h.store = &sharedStore{open: func() (store.Ledger, error) { return w, nil }}
-	if _, err := h.store.acquire(); err != nil {
+	wrapped := wrap(ledger)
+	h.inline.Ledger = &delivery.SharedLedger{Open: func() (store.Ledger, error) { return wrapped, nil }}
+	if _, err := h.inline.Ledger.Acquire(); err != nil {
 		t.Fatal(err)
 	}
-	if err := before.release(); err != nil {
+	if err := before.Release(); err != nil {
 		t.Fatal(err)
 	}
-	return w
 }
 
 func (w *watchedStore) note(format string, args ...any) error {
@@ -141,12 +152,12 @@ func TestStoreThatFails(t *testing.T) {
 				return nil
 			}
 			if tc.call == "open" {
-				opened := h.store
-				h.store = &sharedStore{open: func() (store.Ledger, error) { return nil, errors.New(secretly) }}
-				defer func() { h.store = opened }()
+				opened := h.inline.Ledger
+				h.inline.Ledger = &delivery.SharedLedger{Open: func() (store.Ledger, error) { return nil, errors.New(secretly) }}
+				defer func() { h.inline.Ledger = opened }()
 			}
 			core, logs := observer.New(zap.ErrorLevel)
-			h.logger = zap.New(core)
+			h.observer.SetLogger(zap.New(core))
 			next := new(app)
 			wantAnswer(t, h, testBody, next, tc.status, tc.reason)
 			if len(next.bodies) != tc.handedOn {
@@ -166,11 +177,14 @@ func TestStoreStaysOpenForRequestsThatOutliveTheConfiguration(t *testing.T) {
 	if err := h.Provision(newContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	h.logger = zap.NewNop()
-	closing := &closingStore{watchedStore: watch(t, h)}
-	closing.watchedStore.Ledger, h.store.ledger = closing.Ledger, closing
+	h.observer.SetLogger(zap.NewNop())
+	closing := new(closingStore)
+	wrapLedger(t, h, func(ledger store.Ledger) store.Ledger {
+		closing.watchedStore = &watchedStore{Ledger: ledger}
+		return closing
+	})
 	opened := 0
-	h.store.open = func() (store.Ledger, error) {
+	h.inline.Ledger.Open = func() (store.Ledger, error) {
 		opened++
 		closing.closed = false
 		return closing, nil

@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 // events returns what the notification's events look like as CloudEvents.
@@ -56,7 +58,7 @@ func TestEachHandsOnOneRequestForEachEvent(t *testing.T) {
 func TestBatchHandsOnOneArray(t *testing.T) {
 	_, encoded := events(t, testBody)
 	next := new(app)
-	serve(provisioned(t, func(h *Handler) { h.Deliver = deliverBatch }), newNotification(testBody), next)
+	serve(provisioned(t, func(h *Handler) { h.Deliver = delivery.Batch }), newNotification(testBody), next)
 	if want := "[" + strings.Join(encoded, ",") + "]"; len(next.bodies) != 1 || next.bodies[0] != want {
 		t.Errorf("got  %q\nwant %q", next.bodies, want)
 	}
@@ -65,7 +67,7 @@ func TestBatchHandsOnOneArray(t *testing.T) {
 func TestOriginalHandsOnMetasBytes(t *testing.T) {
 	body := " " + testBody + "\n"
 	next := new(app)
-	serve(provisioned(t, func(h *Handler) { h.Deliver = deliverOriginal }), newNotification(body), next)
+	serve(provisioned(t, func(h *Handler) { h.Deliver = delivery.Original }), newNotification(body), next)
 	if len(next.bodies) != 1 || next.bodies[0] != body {
 		t.Fatalf("got %q, want %q once", next.bodies, body)
 	}
@@ -80,11 +82,11 @@ func TestMediaTypes(t *testing.T) {
 		cloudEvents bool
 		want        string
 	}{
-		{deliverEach, false, "application/json"},
-		{deliverEach, true, "application/cloudevents+json"},
-		{deliverBatch, false, "application/json"},
-		{deliverBatch, true, "application/cloudevents-batch+json"},
-		{deliverOriginal, false, "application/json"},
+		{delivery.Each, false, "application/json"},
+		{delivery.Each, true, "application/cloudevents+json"},
+		{delivery.Batch, false, "application/json"},
+		{delivery.Batch, true, "application/cloudevents-batch+json"},
+		{delivery.Original, false, "application/json"},
 	} {
 		next := new(app)
 		serve(provisioned(t, func(h *Handler) { h.Deliver, h.CloudEvents = tc.deliver, tc.cloudEvents }), newNotification(testBody), next)
@@ -150,10 +152,10 @@ func TestOnlySuccessIsAnswered200(t *testing.T) {
 			return nil
 		}, 502},
 	} {
-		for _, deliver := range []string{deliverEach, deliverBatch, deliverOriginal} {
+		for _, deliver := range []string{delivery.Each, delivery.Batch, delivery.Original} {
 			t.Run(tc.name+"/"+deliver, func(t *testing.T) {
 				w, status, reason := serve(provisioned(t, func(h *Handler) { h.Deliver = deliver }), newNotification(testBody), &app{answer: tc.answer})
-				got, wantReason := status, deliveryFailed
+				got, wantReason := status, observe.DeliveryFailed
 				if status == 0 {
 					got = w.Code
 				}
@@ -180,8 +182,8 @@ func TestFailureDoesNotStopOthers(t *testing.T) {
 		return nil
 	}}
 	_, status, reason := serve(provisioned(t), newNotification(testBody), next)
-	if len(next.bodies) != 3 || status != 504 || reason != deliveryFailed {
-		t.Errorf("got %d requests and error %d %q, want 3 and 504 %q", len(next.bodies), status, reason, deliveryFailed)
+	if len(next.bodies) != 3 || status != 504 || reason != observe.DeliveryFailed {
+		t.Errorf("got %d requests and error %d %q, want 3 and 504 %q", len(next.bodies), status, reason, observe.DeliveryFailed)
 	}
 }
 
@@ -277,7 +279,7 @@ func TestShutdownCancelsWhatNobodyWaitsFor(t *testing.T) {
 func TestIDOfSeveralEventsDependsOnAllOfThem(t *testing.T) {
 	id := func(body string) string {
 		next := new(app)
-		serve(provisioned(t, func(h *Handler) { h.Deliver, h.Dedup = deliverBatch, &Dedup{Off: true} }), newNotification(body), next)
+		serve(provisioned(t, func(h *Handler) { h.Deliver, h.Dedup = delivery.Batch, &Dedup{Off: true} }), newNotification(body), next)
 		return next.requests[0].Header.Get("Webhook-Id")
 	}
 	whole, again := id(testBody), id(" "+testBody)

@@ -53,22 +53,22 @@ func FuzzBody(f *testing.F) {
 		if declared < -1 {
 			return
 		}
-		h := &Handler{MaxSize: int64(most) + 1, MaxBuffered: 1 << 40, BodyTimeout: h.BodyTimeout, record: new(record)}
+		h := &Handler{MaxSize: int64(most) + 1, MaxBuffered: 1 << 40, BodyTimeout: h.BodyTimeout, budget: h.budget}
 		r := newNotification("")
 		r.Body, r.ContentLength = &choppyBody{left: text, steps: steps}, declared
-		mem := h.share()
-		got, err := h.readBody(httptest.NewRecorder(), r, mem)
+		share := h.budget.Share(h.MaxBuffered)
+		got, err := h.readBody(httptest.NewRecorder(), r, share)
 		switch tooLarge := int64(len(text)) > h.MaxSize || declared > h.MaxSize; {
 		case tooLarge && err != errTooLarge:
 			t.Errorf("%d bytes, %d declared, with %d at most: got %v, want %v", len(text), declared, h.MaxSize, err, errTooLarge)
 		case !tooLarge && (err != nil || !bytes.Equal(got, text)):
 			t.Errorf("%d bytes, %d declared: got %d bytes and %v, want them all", len(text), declared, len(got), err)
 		}
-		if mem.n < int64(cap(got)-1) || mem.n > 2*int64(len(text))+2*firstRead {
-			t.Errorf("%d bytes: got %d held for a buffer of %d", len(text), mem.n, cap(got))
+		if held := h.budget.Held(); held < int64(cap(got)-1) || held > 2*int64(len(text))+2*firstRead {
+			t.Errorf("%d bytes: got %d held for a buffer of %d", len(text), held, cap(got))
 		}
-		mem.free()
-		if held := h.record.buffer.held.Load(); held != 0 {
+		share.Free()
+		if held := h.budget.Held(); held != 0 {
 			t.Errorf("got %d bytes held afterwards, want none", held)
 		}
 	})
@@ -84,8 +84,8 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add([]byte(post+"X-Hub-Signature-256: "+sign("", testBody)+"\r\n\r\n"), []byte(testBody), false)
 	f.Add([]byte("GET /?hub.mode=subscribe&hub.challenge=1&hub.verify_token=correct+horse HTTP/1.1\r\nHost: a\r\n\r\n"), []byte{}, false)
 	f.Add([]byte("PUT http://b/%zz HTTP/1.0\r\n\r\n"), []byte(testBody), true)
-	handlers := make([]*Handler, len(deliverModes))
-	for i, mode := range deliverModes {
+	handlers := make([]*Handler, len(modes))
+	for i, mode := range modes {
 		handlers[i] = provisioned(f, func(h *Handler) {
 			h.Name, h.Deliver, h.Dedup = mode, mode, &Dedup{Off: true}
 			h.MaxSize, h.MaxBuffered = 10_000, 1_000_000
@@ -124,7 +124,7 @@ func FuzzServeHTTP(f *testing.F) {
 			if err != nil && w.Body.Len() > 0 {
 				t.Errorf("got %q beside the error %v, want nothing to be written", w.Body, err)
 			}
-			if held := h.record.buffer.held.Load(); held != 0 {
+			if held := h.budget.Held(); held != 0 {
 				t.Fatalf("got %d bytes held afterwards, want none", held)
 			}
 		}

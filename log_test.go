@@ -13,12 +13,15 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 // logging has the handler log to what is returned.
 func logging(h *Handler) *observer.ObservedLogs {
 	core, logs := observer.New(zap.DebugLevel)
-	h.logger = zap.New(core)
+	h.observer.SetLogger(zap.New(core))
 	return logs
 }
 
@@ -70,11 +73,11 @@ func TestFloodOfFailuresIsNotLogged(t *testing.T) {
 		var lines []observer.LoggedEntry
 		seconds := 0
 		for range 2 {
-			h := provisioned(t, mode(deliverEach))
+			h := provisioned(t, mode(delivery.Each))
 			logs := logging(h)
 			watch(t, h).fail = func(string) error { return errors.New("out of order") }
 			for range 1800 {
-				wantAnswer(t, h, body.String(), &app{answer: failing("a")}, 502, deliveryFailed)
+				wantAnswer(t, h, body.String(), &app{answer: failing("a")}, 502, observe.DeliveryFailed)
 				seconds++
 				time.Sleep(time.Second)
 			}
@@ -133,7 +136,7 @@ func TestNotificationsAreLoggedOnce(t *testing.T) {
 	h.Dedup.OnError = onErrorReject
 	watch(t, h).fail = func(string) error { return errors.New("out of order") }
 	want(send(new(app)), "dedup_unavailable", 3, 0, 0)
-	h.Deliver = deliverBatch
+	h.Deliver = delivery.Batch
 	h.Dedup.OnError = onErrorDeliver
 	want(send(&app{answer: func(w http.ResponseWriter, _ *http.Request, _ string) error {
 		w.WriteHeader(http.StatusNotFound)

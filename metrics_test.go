@@ -12,6 +12,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 // A scrape is the values of the metrics of one name, by metric and labels.
@@ -72,7 +75,7 @@ func TestMetricsCountOverReloads(t *testing.T) {
 	get("")
 	serve(h, newRequest(http.MethodPut, "https://example.com/", ""), new(app))
 	serve(h, newRequest(http.MethodPost, "https://example.com/", testBody), new(app))
-	wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+	wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, observe.DeliveryFailed)
 	inFlight := 0.0
 	wantAnswer(t, h, testBody, &app{answer: func(http.ResponseWriter, *http.Request, string) error {
 		inFlight = scraped(t, ctx, name)["notifications_in_flight"]
@@ -138,7 +141,8 @@ func TestMetricsAreWellNamed(t *testing.T) {
 // knows.
 func TestSendersDoNotMakeLabels(t *testing.T) {
 	ctx := newContext(t)
-	h := &Handler{Name: t.Name(), VerifyToken: []string{testToken}, AppSecret: []string{testSecret}, Deliver: deliverBatch}
+	h := &Handler{Name: t.Name(), VerifyToken: []string{testToken}, AppSecret: []string{testSecret}}
+	h.Deliver = delivery.Batch
 	if err := provision(t, ctx, h); err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
@@ -38,7 +39,7 @@ import (
 //
 // META_WEBHOOK_SEED repeats a run, as far as goroutines can be repeated.
 func TestModel(t *testing.T) {
-	for _, deliver := range deliverModes {
+	for _, deliver := range modes {
 		for _, store := range []string{"memory", "file"} {
 			t.Run(store+" "+deliver, func(t *testing.T) {
 				options := map[string]string{
@@ -46,7 +47,7 @@ func TestModel(t *testing.T) {
 					"file":   fmt.Sprintf(`{"module":"file","path":%q}`, filepath.Join(t.TempDir(), "events.db")),
 				}[store]
 				synctest.Test(t, func(t *testing.T) {
-					newModel(t, deliver, options, defaultLease).run()
+					newModel(t, deliver, options, delivery.DefaultLease).run()
 				})
 			})
 		}
@@ -56,7 +57,7 @@ func TestModel(t *testing.T) {
 // TestModelOnPostgres runs in real time, which is the database's.
 func TestModelOnPostgres(t *testing.T) {
 	server := pgtest.Start(t)
-	for _, deliver := range deliverModes {
+	for _, deliver := range modes {
 		t.Run(deliver, func(t *testing.T) {
 			options := fmt.Sprintf(`{"module":"postgres","dsn":%q,"table":%q}`, server.DSN(), "model_"+deliver)
 			newModel(t, deliver, options, 500*time.Millisecond).run()
@@ -112,18 +113,18 @@ func newModel(t *testing.T, deliver, storeJSON string, lease time.Duration) *mod
 	m.start = func() *instance {
 		h := &Handler{
 			VerifyToken: []string{testToken}, AppSecret: []string{testSecret},
-			Deliver: deliver, Dedup: &Dedup{StoreRaw: []byte(storeJSON), OnError: onErrorReject},
+			Dedup: &Dedup{StoreRaw: []byte(storeJSON), OnError: onErrorReject},
 		}
+		h.Deliver = deliver
 		err := h.Provision(newContext(t))
 		t.Cleanup(func() { m.end(h) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.logger = zap.NewNop()
-		h.lease = lease
+		h.observer.SetLogger(zap.NewNop())
+		h.inline.Lease = lease
 		i := &instance{model: m, Handler: h}
-		open := h.store.ledger
-		h.store.ledger = &modelStore{open, i}
+		wrapLedger(t, h, func(l store.Ledger) store.Ledger { return &modelStore{l, i} })
 		return i
 	}
 	return m
@@ -287,7 +288,7 @@ func (i *instance) app(w http.ResponseWriter, _ *http.Request, body string) erro
 			again++
 		}
 	}
-	if i.Deliver != deliverOriginal && again > 0 || again == len(posts) {
+	if i.Deliver != delivery.Original && again > 0 || again == len(posts) {
 		m.t.Errorf("got %s at the app, %d of them after their success was recorded", posts, again)
 	}
 	m.mu.Unlock()

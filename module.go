@@ -8,19 +8,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/inspector" // comes with the plugin
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/budget"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 func init() {
@@ -88,36 +87,7 @@ type Handler struct {
 	// Default: anyone who knows the token or the secret.
 	ClientCert *ClientCert `json:"client_cert,omitempty"`
 
-	// How events are handed to the next handler. Default: `each`.
-	//
-	// - `each`: one request for each event, whose body is the event as a
-	// CloudEvent in JSON. The events of one entry come one after another, in
-	// order. An event that fails does not stop the others.
-	// - `batch`: one request for each notification, whose body is a JSON
-	// array of its events. It succeeds or fails as a whole.
-	// - `original`: one request for each notification, with the bytes and the
-	// signature that Meta sent, unless every event in it was delivered before.
-	Deliver string `json:"deliver,omitempty"`
-
-	// Label bodies with the media types of CloudEvents,
-	// `application/cloudevents+json` and, for `batch`,
-	// `application/cloudevents-batch+json`, instead of `application/json`.
-	// Not for `original`.
-	CloudEvents bool `json:"cloudevents,omitempty"`
-
-	// With `each`: from how many entries of one notification events may be
-	// handed on at the same time. Default: 16.
-	Parallel int `json:"parallel,omitempty"`
-
-	// Sign what is handed on by the
-	// [Standard Webhooks](https://www.standardwebhooks.com) specification, so
-	// that the app can check that it came from here: `Webhook-Signature` is
-	// over `Webhook-Id`, `Webhook-Timestamp` and the body. Each secret is
-	// `whsec_` and 24 to 64 bytes in base64; with several, there is a
-	// signature by each, for the app to change from one to another.
-	// Placeholders are replaced when the configuration is loaded. Default: no
-	// signature.
-	Sign []string `json:"sign,omitempty"`
+	delivery.Options
 
 	// How many bytes the body of a notification may have. A larger one is
 	// answered 413. Default: 4000000 (WhatsApp sends up to 3 MB); at most
@@ -144,19 +114,13 @@ type Handler struct {
 
 	tokens  tokens
 	secrets secrets
-	signing signingKeys
 
-	store *sharedStore  // what was delivered
-	lease time.Duration // of claims
+	inline   *delivery.Inline
+	observer *observe.Observer
+	budget   *budget.Budget
 
-	meter  *meter
-	record *record
-	events emitter
-
-	named    *nameKey        // what this handler has to give back in Cleanup
-	stopping context.Context // ends when the server begins to shut down
-	stop     context.CancelFunc
-	logger   *zap.Logger
+	named *nameKey           // what this handler has to give back in Cleanup
+	stop  context.CancelFunc // ends with the server's life, or the configuration's
 }
 
 // CaddyModule returns the Caddy module information.
@@ -168,10 +132,10 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision sets the defaults, claims the name, resolves the secrets, loads
-// the trust pool, opens the record of the name and the store of what was
-// delivered.
+// the trust pool, opens the observer and the budget of the name, and the store
+// of what was delivered.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
+	logger := ctx.Logger()
 	h.setDefaults()
 	if err := h.claimName(ctx); err != nil {
 		return err
@@ -184,35 +148,41 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.secrets, err = newSecrets(h.AppSecret); err != nil {
 		return fmt.Errorf("app_secret: %v", err)
 	}
-	if h.signing, err = newSigningKeys(h.Sign); err != nil {
-		return fmt.Errorf("sign: %v", err)
-	}
-
 	if h.ClientCert != nil {
-		if err := h.ClientCert.provision(ctx, h.logger); err != nil {
+		if err := h.ClientCert.provision(ctx, logger); err != nil {
 			return fmt.Errorf("client_cert: %v", err)
 		}
 	}
+	if h.observer, err = observe.New(ctx, h.Name, logger); err != nil {
+		return err
+	}
+	h.budget = budget.Open(h.Name)
+	return h.provisionInline(ctx)
+}
 
-	if h.events, err = newEmitter(ctx); err != nil {
-		return fmt.Errorf("events: %v", err)
+// provisionInline sets up the delivery to the next handler.
+func (h *Handler) provisionInline(ctx caddy.Context) error {
+	keys, err := newSigningKeys(h.Sign)
+	if err != nil {
+		return fmt.Errorf("sign: %v", err)
 	}
-	h.record = openRecord(h.Name)
-	if h.meter, err = newMeter(ctx, h.Name); err != nil {
-		return fmt.Errorf("metrics: %v", err)
+	i := &delivery.Inline{
+		Sender:  delivery.Sender{Keys: keys, Observer: h.observer},
+		Options: &h.Options,
+		Lease:   delivery.DefaultLease,
 	}
-	h.lease = defaultLease
 	if !h.Dedup.Off {
-		if h.store, err = h.Dedup.provision(ctx, h.Name); err != nil {
+		i.Policy = h.Dedup
+		if i.Ledger, err = h.Dedup.provision(ctx, h.Name); err != nil {
 			return fmt.Errorf("dedup: %v", err)
 		}
 	}
-
-	h.stopping, h.stop = context.WithCancel(context.Background())
-	context.AfterFunc(h.stopping, h.endUnwaited)
+	stopping, stop := context.WithCancel(context.Background())
+	i.Start(stopping)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
-		server.RegisterOnShutdown(h.stop)
+		server.RegisterOnShutdown(stop)
 	}
+	h.inline, h.stop = i, stop
 	return nil
 }
 
@@ -220,17 +190,12 @@ func (h *Handler) setDefaults() {
 	if h.Name == "" {
 		h.Name = defaultName
 	}
-	if h.Deliver == "" {
-		h.Deliver = deliverEach
-	}
-	if h.Deliver == deliverEach && h.Parallel == 0 {
-		h.Parallel = defaultParallel
-	}
+	h.Options.SetDefaults()
 	if h.MaxSize == 0 {
 		h.MaxSize = defaultMaxSize
 	}
 	if h.MaxBuffered == 0 {
-		h.MaxBuffered = max(defaultMaxBuffered, buffersOfMaxSize*h.MaxSize)
+		h.MaxBuffered = budget.DefaultMax(h.MaxSize)
 	}
 	if h.BodyTimeout == 0 {
 		h.BodyTimeout = defaultBodyTimeout
@@ -246,21 +211,16 @@ func (h *Handler) setDefaults() {
 
 // Validate reports options that have no meaning.
 func (h *Handler) Validate() error {
+	if err := h.Options.Validate(); err != nil {
+		return err
+	}
 	switch {
-	case !slices.Contains(deliverModes, h.Deliver):
-		return fmt.Errorf("deliver: %q is none of %s", h.Deliver, strings.Join(deliverModes, ", "))
-	case h.CloudEvents && h.Deliver == deliverOriginal:
-		return fmt.Errorf("cloudevents: with deliver original, bodies are Meta's own and no CloudEvents")
-	case h.Parallel != 0 && h.Deliver != deliverEach:
-		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", h.Deliver)
-	case h.Parallel < 0:
-		return fmt.Errorf("parallel: must be at least 1")
 	case h.MaxSize < 0:
 		return fmt.Errorf("max_size: must be at least 1")
 	case h.MaxSize > event.MaxSize:
 		return fmt.Errorf("max_size: must be at most %d", event.MaxSize)
-	case h.MaxBuffered/leastBuffersOfMaxSize < h.MaxSize:
-		return fmt.Errorf("max_buffered: must be at least %d times max_size", leastBuffersOfMaxSize)
+	case h.MaxBuffered/budget.LeastTimes < h.MaxSize:
+		return fmt.Errorf("max_buffered: must be at least %d times max_size", budget.LeastTimes)
 	case h.BodyTimeout < 0:
 		return fmt.Errorf("body_timeout: must be longer than 0s")
 	}
@@ -275,89 +235,22 @@ func (h *Handler) Validate() error {
 	return nil
 }
 
-// Cleanup gives the store, the record and the name back.
+// Cleanup gives back what Provision has opened.
 func (h *Handler) Cleanup() error {
 	if h.stop != nil {
 		h.stop()
 	}
 	var err error
-	if h.store != nil {
-		err = h.store.release()
+	if h.inline != nil && h.inline.Ledger != nil {
+		err = h.inline.Ledger.Release()
 	}
-	if h.record != nil {
-		err = errors.Join(err, h.record.close())
+	if h.budget != nil {
+		err = errors.Join(err, h.budget.Close())
+	}
+	if h.observer != nil {
+		err = errors.Join(err, h.observer.Close())
 	}
 	return errors.Join(err, h.releaseName())
-}
-
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		w.Header().Set("Allow", "GET, POST")
-		return h.refuseUnread(w, r, errMethod)
-	}
-	if c := h.ClientCert; c != nil && (r.Method == http.MethodPost || c.Require == requireAll) {
-		if shown, err := c.check(r); err != nil {
-			return h.refuseUnread(w, r, err, shown...)
-		}
-	}
-	if r.Method == http.MethodGet {
-		return h.serveVerification(w, r)
-	}
-	return h.serveNotification(w, r, next)
-}
-
-// serveNotification takes a notification through the checks, the cheapest
-// first, and hands its events on.
-func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	signature, err := parseSignature(r.Header)
-	if err != nil {
-		return h.refuseUnread(w, r, err)
-	}
-	mem := h.share()
-	defer mem.free()
-	body, err := h.readBody(w, r, mem)
-	if err != nil {
-		if err == errOverloaded {
-			h.retryLater(w)
-		}
-		return h.refuseUnread(w, r, err)
-	}
-	if !h.secrets.signed(body, signature) {
-		return h.refuse(r, errSignature)
-	}
-	d := h.newDelivery(r, next, body)
-	defer d.cancel()
-	h.meter.sizes.Observe(float64(len(body)))
-	h.begin(d)
-	err = h.serveAuthentic(w, d, mem)
-	result := resultOf(err)
-	h.record.end(d, result)
-	h.logNotification(d, result)
-	return err
-}
-
-// serveAuthentic hands the events of an authentic notification on, and answers
-// it.
-func (h *Handler) serveAuthentic(w http.ResponseWriter, d *delivery, mem *share) (err error) {
-	room := int64(event.Room(d.body))
-	if !mem.take(room, mem.forAuthentic()) {
-		return h.refuseForNow(w, d.original, errOverloaded, zap.Int64("needed", room))
-	}
-	if d.all, err = event.Parse(d.body); err != nil {
-		return h.refuse(d.original, refusedBody(err))
-	}
-	mem.give(room - int64(event.Held(d.all)))
-	if room := h.encodingRoom(d.all); !mem.take(room, mem.forAuthentic()) {
-		return h.refuseForNow(w, d.original, errOverloaded, zap.Int64("needed", room))
-	}
-	if len(d.all) > 0 {
-		if err := h.deliver(w, d); err != nil {
-			return err
-		}
-	}
-	h.answered(d.original, resultOK)
-	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // Interface guards

@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 const (
@@ -33,6 +34,8 @@ const (
 		`{"id":"2","time":1700000000,"changes":[{"field":"mention","value":{"n":3}}]}]}`
 )
 
+var modes = []string{delivery.Each, delivery.Batch, delivery.Original}
+
 // provisioned returns a handler with a token and a secret, changed by each of
 // the options, as Caddy would set it up.
 func provisioned(t testing.TB, options ...func(*Handler)) *Handler {
@@ -44,7 +47,7 @@ func provisioned(t testing.TB, options ...func(*Handler)) *Handler {
 	if err := provision(t, newContext(t), h); err != nil {
 		t.Fatalf("provisioning: %v", err)
 	}
-	h.logger = zap.NewNop()
+	h.observer.SetLogger(zap.NewNop())
 	return h
 }
 
@@ -229,7 +232,7 @@ func TestRefusalLeavesUnreadBody(t *testing.T) {
 }
 
 func TestNotificationWithoutUpdatesIsAnsweredAtOnce(t *testing.T) {
-	for _, deliver := range []string{deliverEach, deliverBatch, deliverOriginal} {
+	for _, deliver := range []string{delivery.Each, delivery.Batch, delivery.Original} {
 		next := new(app)
 		w, status, _ := serve(provisioned(t, func(h *Handler) { h.Deliver = deliver }), newNotification(`{"object":"page","entry":[]}`), next)
 		if status != 0 || w.Code != 200 || w.Body.Len() > 0 || len(next.requests) > 0 {
@@ -283,8 +286,8 @@ func TestConfigurationErrors(t *testing.T) {
 			`app_secret: value 1 has a placeholder that is empty or unknown (a brace that is none is written \{)`,
 		},
 		{"unknown mode", func(h *Handler) { h.Deliver = "all" }, `deliver: "all" is none of each, batch, original`},
-		{"cloudevents with original", func(h *Handler) { h.Deliver, h.CloudEvents = deliverOriginal, true }, "cloudevents: with deliver original, bodies are Meta's own and no CloudEvents"},
-		{"parallel with batch", func(h *Handler) { h.Deliver, h.Parallel = deliverBatch, 2 }, "parallel: with deliver batch, there is one request for each notification"},
+		{"cloudevents with original", func(h *Handler) { h.Deliver, h.CloudEvents = delivery.Original, true }, "cloudevents: with deliver original, bodies are Meta's own and no CloudEvents"},
+		{"parallel with batch", func(h *Handler) { h.Deliver, h.Parallel = delivery.Batch, 2 }, "parallel: with deliver batch, there is one request for each notification"},
 		{"negative parallel", func(h *Handler) { h.Parallel = -1 }, "parallel: must be at least 1"},
 		{"negative max_size", func(h *Handler) { h.MaxSize = -1 }, "max_size: must be at least 1"},
 		{"max_size beyond what is parsed", func(h *Handler) { h.MaxSize = event.MaxSize + 1 }, "max_size: must be at most 67108864"},

@@ -3,6 +3,8 @@ package metawebhook
 import (
 	"strings"
 	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 func named(name string, option func(*Handler)) *Handler {
@@ -13,7 +15,7 @@ func named(name string, option func(*Handler)) *Handler {
 	return h
 }
 
-func batch(h *Handler) { h.Deliver = deliverBatch }
+func batch(h *Handler) { h.Deliver = delivery.Batch }
 
 func TestTwoHandlersOfOneName(t *testing.T) {
 	for _, tc := range []struct {
@@ -25,7 +27,7 @@ func TestTwoHandlersOfOneName(t *testing.T) {
 		{"different options without a name", named("", nil), named("", batch), true},
 		{"without a name and the default", named("", nil), named("default", batch), true},
 		{"equal options", named("shop", batch), named("shop", batch), false},
-		{"a default spelled out", named("shop", nil), named("shop", func(h *Handler) { h.Deliver = deliverEach }), false},
+		{"a default spelled out", named("shop", nil), named("shop", func(h *Handler) { h.Deliver = delivery.Each }), false},
 		{"different names", named("shop", nil), named("forum", batch), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

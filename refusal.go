@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 // A refusal is why a request goes no further. Its reason is a fixed word and
@@ -60,10 +61,31 @@ var (
 	errInFlight   = refusal{http.StatusServiceUnavailable, "in_flight"}
 )
 
-// deliveryFailed is the reason when events could not be delivered.
-const deliveryFailed = "delivery_failed"
+// A refused is a refusal and what the request has shown of itself, for the log.
+type refused struct {
+	error
+	shown []zap.Field
+}
 
-// refusedBody returns the refusal of a body that is no notification.
+// refusedWith returns a refusal with what the request has shown of itself.
+func refusedWith(err error, shown ...zap.Field) error { return refused{err, shown} }
+
+// Unwrap returns the refusal.
+func (r refused) Unwrap() error { return r.error }
+
+// refusalOf returns the refusal that an error of the delivery stands for, or
+// the error itself.
+func refusalOf(err error) error {
+	switch err {
+	case delivery.ErrStore:
+		return errDedup
+	case delivery.ErrInFlight:
+		return errInFlight
+	}
+	return err
+}
+
+// refusedBody returns the refusal of a body that is not a notification.
 func refusedBody(err error) refusal {
 	switch {
 	case errors.Is(err, event.ErrNotUTF8):
@@ -75,10 +97,41 @@ func refusedBody(err error) refusal {
 }
 
 // refuseUnread refuses a request whose body has not been read to its end.
-func (h *Handler) refuseUnread(w http.ResponseWriter, r *http.Request, err error, shown ...zap.Field) error {
+func (h *Handler) refuseUnread(w http.ResponseWriter, r *http.Request, err error) error {
 	leaveUnread(w, r)
-	return h.refuse(r, err, shown...)
+	return h.refuse(w, r, err)
 }
+
+// refuse returns the error that answers a request with a refusal. Another
+// error it returns as it is.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	var shown []zap.Field
+	if details, ok := errors.AsType[refused](err); ok {
+		shown = details.shown
+	}
+	f, ok := errors.AsType[refusal](err)
+	if !ok {
+		return err
+	}
+	switch f.status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", "GET, POST")
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	h.observer.Refused(r, f.reason, f.status, shown...)
+	setReason(r, f.reason)
+	// Caddy fills in what is not set. The place in the code says no more than
+	// the reason does, and to find it costs more than all the rest.
+	return caddyhttp.Error(f.status, caddyhttp.HandlerError{Err: f, Trace: refusedHere})
+}
+
+// refusedHere is the trace of a refusal.
+const refusedHere = "metawebhook.(*Handler).refuse"
+
+// retryAfter is when a notification may come again that is refused for now:
+// when the claims that are held now have ended, if not before. In seconds.
+var retryAfter = strconv.Itoa(int(math.Ceil(delivery.DefaultLease.Seconds())))
 
 // linger is how long a connection is read from when its body is unwanted.
 const linger = time.Second
@@ -87,9 +140,9 @@ const linger = time.Second
 // body, and ends the connection. Over HTTP/1, the server would otherwise read
 // on before it answers, for as long as the sender likes.
 //
-// A connection that is closed on a sender who is still sending is reset, and
+// A connection that is closed while the sender is still sending is reset, and
 // the answer may be lost. The server waits a moment before it closes one whose
-// body was too large, and learns that from nobody but a MaxBytesReader.
+// body was too large, and learns that from a MaxBytesReader alone.
 func leaveUnread(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor != 1 || r.ContentLength == 0 {
 		return
@@ -105,39 +158,6 @@ func leaveUnread(w http.ResponseWriter, r *http.Request) {
 	}
 	tooLarge := http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0)
 	_, _ = tooLarge.Read(make([]byte, 1))
-}
-
-// refuse returns the error that answers a request with a refusal, and tells the
-// log of it, with what the request has shown of itself, and those who listen.
-func (h *Handler) refuse(r *http.Request, err error, shown ...zap.Field) error {
-	f, ok := errors.AsType[refusal](err)
-	if !ok {
-		return err
-	}
-	if suppressed, ok := h.record.lines.allow(f.reason, fewLines); ok {
-		h.logRefusal(r, f, suppressed, shown)
-		h.emitRefused(r, f, suppressed)
-	}
-	h.answered(r, f.reason)
-	setReason(r, f.reason)
-	// Caddy fills in what is not set. Where in this code it happened tells
-	// nobody more than the reason, and costs more than all the rest.
-	return caddyhttp.Error(f.status, caddyhttp.HandlerError{Err: f, Trace: refusedHere})
-}
-
-// refusedHere is what a refusal has for a trace.
-const refusedHere = "metawebhook.(*Handler).refuse"
-
-// refuseForNow refuses a notification that is welcome later.
-func (h *Handler) refuseForNow(w http.ResponseWriter, r *http.Request, err error, shown ...zap.Field) error {
-	h.retryLater(w)
-	return h.refuse(r, err, shown...)
-}
-
-// retryLater says when to try again: when the claims that are held now have
-// ended, if not before.
-func (h *Handler) retryLater(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(h.lease.Seconds()))))
 }
 
 // setReason sets the placeholder that tells an error route why.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 const oneEvent = `{"object":"page","entry":[{"id":"7","time":1700000000,"messaging":[{"timestamp":1700000000000,"sender":{"id":"9"},"message":{"mid":"m.1"}}]}]}`
@@ -149,7 +151,7 @@ func TestEventPlaceholders(t *testing.T) {
 }
 
 func TestEventPlaceholdersOfSeveralEventsHoldWhatTheyShare(t *testing.T) {
-	got := handedOn(t, newNotification(testBody), func(h *Handler) { h.Deliver = deliverBatch })
+	got := handedOn(t, newNotification(testBody), func(h *Handler) { h.Deliver = delivery.Batch })
 	for name, want := range map[string]string{"object": "page", "entry": "", "field": "", "type": "", "subject": "", "id": got.Header.Get("Webhook-Id")} {
 		if value, ok := replacer(got).GetString("http.meta_webhook.event." + name); !ok || value != want {
 			t.Errorf("%s: got %q, want %q", name, value, want)
@@ -200,6 +202,9 @@ func TestWhatHandlersBeforeLeftIsThereForThoseBehind(t *testing.T) {
 		t.Error("the request entered a handle block for Meta's")
 	}
 }
+
+// routeGroupCtxKey is where Caddy keeps which handle blocks were entered.
+const routeGroupCtxKey caddy.CtxKey = "route_group"
 
 // Caddy keeps the groups under a key of its own; should it be renamed, handle
 // blocks would no longer exclude each other for events.

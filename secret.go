@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 // resolveSecrets replaces the placeholders in secrets. An error tells which
@@ -41,4 +43,16 @@ func isPlaceholder(s string) bool {
 	inner, ok = strings.CutSuffix(inner, "}")
 	return ok && !strings.ContainsAny(inner, "{}") &&
 		(strings.HasPrefix(inner, "env.") || strings.HasPrefix(inner, "file."))
+}
+
+// newSigningKeys resolves and parses the secrets that messages are signed with.
+func newSigningKeys(raw []string) (delivery.SigningKeys, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	resolved, err := resolveSecrets(raw)
+	if err != nil {
+		return nil, err
+	}
+	return delivery.ParseSigningKeys(resolved)
 }

@@ -9,13 +9,16 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 // shownStatus returns the status of a name, as the admin API shows it.
 func shownStatus(t *testing.T, name string) map[string]any {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := (adminStatus{}).serve(w, httptest.NewRequest(http.MethodGet, statusPath, nil)); err != nil {
+	if err := (admin.Status{}).Routes()[0].Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, admin.StatusPath, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
@@ -75,7 +78,7 @@ func TestStatusTellsWhatHasBecomeOfEverything(t *testing.T) {
 		})
 
 		time.Sleep(time.Minute)
-		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, observe.DeliveryFailed)
 		time.Sleep(time.Minute)
 		watch(t, h).fail = func(call string) error { return errors.New(call) }
 		h.Dedup.OnError = onErrorReject

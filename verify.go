@@ -8,23 +8,26 @@ import (
 	"net/url"
 )
 
-// serveVerification answers the request with which Meta makes sure that the
-// callback URL is the app's: it echoes the challenge if the token is right.
-func (h *Handler) serveVerification(w http.ResponseWriter, r *http.Request) error {
-	leaveUnread(w, r)
-	challenge, token, err := parseVerification(r.URL.RawQuery)
+// verify returns the challenge of a verification request with this query, if
+// its token is right.
+func (t tokens) verify(query string) (challenge string, err error) {
+	challenge, token, err := parseVerification(query)
 	if err != nil {
-		return h.refuse(r, err)
+		return "", err
 	}
-	if !h.tokens.contain(token) {
-		return h.refuse(r, errToken)
+	if !t.contain(token) {
+		return "", errToken
 	}
+	return challenge, nil
+}
+
+// writeChallenge answers a verification request.
+func writeChallenge(w http.ResponseWriter, challenge string) error {
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	h.answered(r, resultOK)
-	_, err = io.WriteString(w, challenge) //nolint:gosec // plain text that is not sniffed
+	_, err := io.WriteString(w, challenge) //nolint:gosec // plain text that is not sniffed
 	return err
 }
 

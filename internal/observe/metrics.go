@@ -1,4 +1,4 @@
-package metawebhook
+package observe
 
 import (
 	"errors"
@@ -53,9 +53,6 @@ func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{Namespace: "caddy", Subsystem: "meta_webhook", Name: name, Help: help, Buckets: buckets}
 }
 
-// resultOK is the result of a request that was not refused.
-const resultOK = "ok"
-
 // The outcomes of events.
 const (
 	outcomeDelivered = "delivered"
@@ -103,8 +100,8 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 		known:        make(map[eventLabels]prometheus.Counter),
 	}
 	// what has not happened yet is shown as zero
-	m.verification.WithLabelValues(resultOK)
-	m.taken = m.notification.WithLabelValues(resultOK)
+	m.verification.WithLabelValues(ResultOK)
+	m.taken = m.notification.WithLabelValues(ResultOK)
 	return m, nil
 }
 
@@ -148,7 +145,7 @@ func counts(of *prometheus.CounterVec, name, by string) map[string]uint64 {
 	return sums
 }
 
-// An undeliveredCollector shows what is not delivered, as the records have it.
+// An undeliveredCollector shows what is not delivered, as the states have it.
 type undeliveredCollector struct{ inFlight, oldest *prometheus.Desc }
 
 var undelivered = undeliveredCollector{
@@ -168,15 +165,15 @@ func (u undeliveredCollector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (u undeliveredCollector) Collect(metrics chan<- prometheus.Metric) {
 	now := time.Now()
-	records.Range(func(_, value any) bool {
-		r := value.(*record)
-		inFlight, _, oldest := r.undelivered(now)
+	states.Range(func(_, value any) bool {
+		s := value.(*State)
+		inFlight, _, oldest := s.undelivered(now)
 		age := 0.0
 		if !oldest.IsZero() {
 			age = max(0, now.Sub(oldest).Seconds())
 		}
-		metrics <- prometheus.MustNewConstMetric(u.inFlight, prometheus.GaugeValue, float64(inFlight), r.name)
-		metrics <- prometheus.MustNewConstMetric(u.oldest, prometheus.GaugeValue, age, r.name)
+		metrics <- prometheus.MustNewConstMetric(u.inFlight, prometheus.GaugeValue, float64(inFlight), s.name)
+		metrics <- prometheus.MustNewConstMetric(u.oldest, prometheus.GaugeValue, age, s.name)
 		return true
 	})
 }
@@ -186,7 +183,7 @@ func (m *meter) answered(method, result string) {
 	switch {
 	case method == http.MethodGet:
 		m.verification.WithLabelValues(result).Inc()
-	case result == resultOK:
+	case result == ResultOK:
 		m.taken.Inc()
 	default:
 		m.notification.WithLabelValues(result).Inc()

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 // TestOldestUndeliveredEvent has events that are in flight, that fail, that
@@ -22,8 +22,8 @@ func TestOldestUndeliveredEvent(t *testing.T) {
 		want := func(when string, age time.Duration, owed int) {
 			t.Helper()
 			got := scraped(t, ctx, h.Name)["oldest_undelivered_age_seconds"]
-			if _, n, _ := h.record.undelivered(time.Now()); got != age.Seconds() || n != owed {
-				t.Errorf("%s: got %v seconds and %d events, want %v and %d", when, got, n, age.Seconds(), owed)
+			if n := shownStatus(t, h.Name)["undelivered"].(float64); got != age.Seconds() || int(n) != owed {
+				t.Errorf("%s: got %v seconds and %d events, want %v and %d", when, got, int(n), age.Seconds(), owed)
 			}
 		}
 		slow := &app{answer: func(http.ResponseWriter, *http.Request, string) error {
@@ -36,18 +36,18 @@ func TestOldestUndeliveredEvent(t *testing.T) {
 		wantAnswer(t, h, other, slow, 200, "")
 		want("delivered", 0, 0)
 
-		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, observe.DeliveryFailed)
 		time.Sleep(time.Hour)
 		wantAnswer(t, h, strings.Replace(other, "3", "4", 1), new(app), 200, "")
 		want("an hour after a failure", time.Hour, 1)
-		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, deliveryFailed)
+		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, observe.DeliveryFailed)
 		time.Sleep(time.Hour)
 		want("after another", 2*time.Hour, 1)
 		wantAnswer(t, h, testBody, new(app), 200, "")
 		want("delivered at last", 0, 0)
 
-		wantAnswer(t, h, strings.Replace(testBody, "page", "user", 1), &app{answer: failing(`"n"`)}, 502, deliveryFailed)
-		wantAnswer(t, h, strings.Replace(testBody, "page", whatsApp, 1), &app{answer: failing(`"n"`)}, 502, deliveryFailed)
+		wantAnswer(t, h, strings.Replace(testBody, "page", "user", 1), &app{answer: failing(`"n"`)}, 502, observe.DeliveryFailed)
+		wantAnswer(t, h, strings.Replace(testBody, "page", whatsApp, 1), &app{answer: failing(`"n"`)}, 502, observe.DeliveryFailed)
 		time.Sleep(36 * time.Hour)
 		want("before Meta gives up", 36*time.Hour, 6)
 		time.Sleep(time.Second)
@@ -55,24 +55,4 @@ func TestOldestUndeliveredEvent(t *testing.T) {
 		time.Sleep(6 * 24 * time.Hour)
 		want("all given up", 0, 0)
 	})
-}
-
-func TestOwedEventsAreBounded(t *testing.T) {
-	r := openRecord(t.Name())
-	defer r.close()
-	d := &delivery{start: time.Now()}
-	events, err := event.Parse([]byte(`{"object":"page","entry":{"id":"1","changed_fields":["a"` + strings.Repeat(`,"a"`, mostOwed+9) + `]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		r.owe(d, events)
-		if got := len(r.owed); got != mostOwed {
-			t.Errorf("got %d events that are owed, want %d", got, mostOwed)
-		}
-	}
-	r.settle(events)
-	if len(r.owed) != 0 || r.owing.Load() {
-		t.Errorf("got %d events that are owed, want none", len(r.owed))
-	}
 }

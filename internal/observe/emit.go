@@ -1,13 +1,12 @@
-package metawebhook
+package observe
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
-
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
 // The events that the handler emits through Caddy's events app.
@@ -16,8 +15,7 @@ const (
 	eventFailed  = "meta_webhook.failed"
 )
 
-// An emitter emits events for those in the configuration who subscribe to
-// them.
+// An emitter emits events to their subscribers in the configuration.
 type emitter struct {
 	ctx caddy.Context
 	app *caddyevents.App // nil without one
@@ -31,7 +29,7 @@ func newEmitter(ctx caddy.Context) (emitter, error) {
 		return emitter{}, nil
 	}
 	if err != nil {
-		return emitter{}, err
+		return emitter{}, fmt.Errorf("events: %v", err)
 	}
 	return emitter{ctx, app.(*caddyevents.App)}, nil
 }
@@ -44,12 +42,12 @@ func (e emitter) emit(name string, data func() map[string]any) {
 }
 
 // emitRefused emits that a request was refused.
-func (h *Handler) emitRefused(r *http.Request, f refusal, suppressed int64) {
-	h.events.emit(eventRefused, func() map[string]any {
+func (o *Observer) emitRefused(r *http.Request, reason string, status int, suppressed int64) {
+	o.events.emit(eventRefused, func() map[string]any {
 		return map[string]any{
-			"name":       h.Name,
-			"reason":     f.reason,
-			"status":     f.status,
+			"name":       o.name,
+			"reason":     reason,
+			"status":     status,
 			"client_ip":  clientIP(r),
 			"suppressed": suppressed,
 		}
@@ -57,15 +55,15 @@ func (h *Handler) emitRefused(r *http.Request, f refusal, suppressed int64) {
 }
 
 // emitFailed emits that a message was not delivered.
-func (h *Handler) emitFailed(m message, f *failure, suppressed int64) {
-	h.events.emit(eventFailed, func() map[string]any {
+func (o *Observer) emitFailed(m Message, f *Failure, suppressed int64) {
+	o.events.emit(eventFailed, func() map[string]any {
 		return map[string]any{
-			"name":            h.Name,
-			"id":              m.id.String(),
-			"type":            m.shared((*event.Event).Type),
-			"events":          len(m.events),
-			"upstream_status": f.answered,
-			"error":           f.err.Error(),
+			"name":            o.name,
+			"id":              m.ID,
+			"type":            m.Attributes.Attribute("type"),
+			"events":          m.Events,
+			"upstream_status": f.Status,
+			"error":           f.Err.Error(),
 			"suppressed":      suppressed,
 		}
 	})

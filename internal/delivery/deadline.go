@@ -1,4 +1,4 @@
-package metawebhook
+package delivery
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 )
 
 // A deadline is a context that ends at a time, or with its parent. It is what
-// context.WithDeadline returns, but sets a timer only when somebody waits for
-// its end: a store in this process never does, and is called twice for each
+// context.WithDeadline returns, but sets a timer only when its end is waited
+// for: a store in this process never does, and is called twice for each
 // notification.
 type deadline struct {
 	context.Context // the parent
 	at              time.Time
 
 	mu     sync.Mutex
-	waited context.Context // nil as long as nobody waits
+	waited context.Context // nil until its end is waited for
 	cancel context.CancelFunc
 	over   bool
 }
@@ -63,8 +63,8 @@ func (d *deadline) Done() <-chan struct{} { return d.wait().Done() }
 // Err implements context.Context.
 func (d *deadline) Err() error { return d.wait().Err() }
 
-// Value implements context.Context. It lets those who derive a context from
-// this one find the one with the timer.
+// Value implements context.Context. Contexts that are derived from this
+// one find the one with the timer.
 func (d *deadline) Value(key any) any {
 	d.mu.Lock()
 	ctx := d.waited

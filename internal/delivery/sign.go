@@ -1,4 +1,4 @@
-package metawebhook
+package delivery
 
 import (
 	"crypto/hmac"
@@ -21,21 +21,16 @@ const (
 	maxSigningKey = 64
 )
 
-// signingKeys are the secrets that what is handed on is signed with.
-type signingKeys [][]byte
+// SigningKeys are the secrets that messages are signed with, by the
+// specification of Standard Webhooks.
+type SigningKeys [][]byte
 
-// newSigningKeys resolves the secrets. An error tells which one is none, and
-// never what it is.
-func newSigningKeys(raw []string) (signingKeys, error) {
-	if raw == nil {
-		return nil, nil
-	}
-	resolved, err := resolveSecrets(raw)
-	if err != nil {
-		return nil, err
-	}
-	keys := make(signingKeys, len(resolved))
-	for i, secret := range resolved {
+// ParseSigningKeys parses secrets of Standard Webhooks. An error says which one
+// is malformed, and never what it is.
+func ParseSigningKeys(secrets []string) (SigningKeys, error) {
+	keys := make(SigningKeys, len(secrets))
+	for i, secret := range secrets {
+		var err error
 		if keys[i], err = parseSigningKey(secret); err != nil {
 			return nil, fmt.Errorf("value %d %v", i+1, err)
 		}
@@ -60,7 +55,7 @@ func parseSigningKey(secret string) ([]byte, error) {
 
 // sign adds the signature headers of Standard Webhooks to those of the message
 // with this id, if there are keys. Webhook-Id is the caller's to set.
-func (k signingKeys) sign(h http.Header, id string, body []byte, now time.Time) {
+func (k SigningKeys) sign(h http.Header, id string, body []byte, now time.Time) {
 	if len(k) == 0 {
 		return
 	}

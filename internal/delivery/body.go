@@ -1,4 +1,4 @@
-package metawebhook
+package delivery
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ type replayBody struct {
 	reader bytes.Reader
 	traced bool          // attempts are reported
 	read   bool          // the attempt under way has read
-	ended  chan struct{} // closed when it ends, if somebody waits for that
+	ended  chan struct{} // closed when it ends, if that is waited for
 	broken bool          // two attempts would have shared the body
 }
 

@@ -1,4 +1,4 @@
-package metawebhook
+package observe
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
 const (
@@ -24,7 +22,7 @@ const (
 // OTEL_PROPAGATORS names, as Caddy's tracing does.
 var propagators = sync.OnceValue(func() propagation.TextMapPropagator { return autoprop.NewTextMapPropagator() })
 
-// untraced is the span of what nobody traces.
+// untraced is the span of a message that is not traced.
 var untraced = trace.SpanFromContext(context.Background())
 
 // describe adds attributes to the span that Caddy's tracing has begun for a
@@ -36,25 +34,18 @@ func describe(ctx context.Context, attributes func() []attribute.KeyValue) {
 }
 
 // startSpan begins the span of a message, if the notification is traced.
-func (m *message) startSpan(ctx context.Context) (context.Context, trace.Span) {
+func startSpan(ctx context.Context, m Message) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
 		return ctx, untraced
 	}
 	attributes := []attribute.KeyValue{
-		attribute.String("cloudevents.event_id", m.id.String()),
-		attribute.Int("meta_webhook.events", len(m.events)),
+		attribute.String("cloudevents.event_id", m.ID),
+		attribute.Int("meta_webhook.events", m.Events),
 	}
-	for _, a := range []struct {
-		name string
-		of   func(*event.Event) string
-	}{
-		{"cloudevents.event_type", (*event.Event).Type},
-		{"cloudevents.event_source", (*event.Event).Source},
-		{"cloudevents.event_subject", (*event.Event).Subject},
-	} {
-		if value := m.shared(a.of); value != "" {
-			attributes = append(attributes, attribute.String(a.name, value))
+	for _, name := range []string{"type", "source", "subject"} {
+		if value := m.Attributes.Attribute(name); value != "" {
+			attributes = append(attributes, attribute.String("cloudevents.event_"+name, value))
 		}
 	}
 	return parent.TracerProvider().Tracer(tracerName).Start(ctx, spanName,
@@ -62,19 +53,19 @@ func (m *message) startSpan(ctx context.Context) (context.Context, trace.Span) {
 }
 
 // endSpan ends the span of a message that was delivered, or failed.
-func endSpan(span trace.Span, f *failure) {
+func endSpan(span trace.Span, f *Failure) {
 	if f != nil && span.IsRecording() {
-		span.SetStatus(codes.Error, f.err.Error())
-		if f.answered != 0 {
-			span.SetAttributes(attribute.Int("http.response.status_code", f.answered))
+		span.SetStatus(codes.Error, f.Err.Error())
+		if f.Status != 0 {
+			span.SetAttributes(attribute.Int("http.response.status_code", f.Status))
 		}
 	}
 	span.End()
 }
 
-// propagate has the header of a request tell which trace it is a part of.
-// Baggage stays here: it is from outside, and no signature covers it.
-func propagate(ctx context.Context, h http.Header) {
+// Propagate writes into the header of a request which trace it is a part of.
+// Baggage is left out: it is from outside, and no signature covers it.
+func Propagate(ctx context.Context, h http.Header) {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		propagators().Inject(baggage.ContextWithoutBaggage(ctx), propagation.HeaderCarrier(h))
 	}

@@ -1,4 +1,4 @@
-package metawebhook
+package observe
 
 import "strings"
 

@@ -1,0 +1,68 @@
+package delivery
+
+import (
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
+)
+
+// A Message is what one request to the app carries.
+type Message struct {
+	ID          string // of its event, or one for all of its events
+	Events      int
+	Attributes  observe.Attributes
+	ContentType string
+	Signature   []string // Meta's, where Body is what it signed
+	Body        []byte
+}
+
+const typeJSON = "application/json"
+
+// newMessage returns the message of events of one notification, without
+// content.
+func newMessage(id event.ID, events []event.Event) Message {
+	return Message{ID: id.String(), Events: len(events), Attributes: attributes(events)}
+}
+
+// attributes are what the placeholders say of events in one message: an
+// attribute that all of them share, or the empty string where they differ.
+type attributes []event.Event
+
+// attributeOf returns an attribute of an event by its name.
+var attributeOf = map[string]func(*event.Event) string{
+	"type":    (*event.Event).Type,
+	"source":  (*event.Event).Source,
+	"subject": (*event.Event).Subject,
+	"object":  (*event.Event).Object,
+	"entry":   (*event.Event).Entry,
+	"field":   (*event.Event).Field,
+	"kind":    (*event.Event).Kind,
+}
+
+// Attribute implements observe.Attributes.
+func (a attributes) Attribute(name string) string {
+	of, ok := attributeOf[name]
+	if !ok {
+		return ""
+	}
+	value := of(&a[0])
+	for i := 1; i < len(a); i++ {
+		if of(&a[i]) != value {
+			return ""
+		}
+	}
+	return value
+}
+
+// placeholder returns the value of an event placeholder.
+func (m *Message) placeholder(name string) (any, bool) {
+	if name == "id" {
+		return m.ID, true
+	}
+	if _, ok := attributeOf[name]; ok {
+		return m.Attributes.Attribute(name), true
+	}
+	return nil, false
+}
+
+// Interface guard
+var _ observe.Attributes = attributes(nil)

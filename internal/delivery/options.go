@@ -1,0 +1,117 @@
+// Package delivery brings events to the app: [Inline] while Meta waits for the
+// answer.
+package delivery
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+)
+
+// The ways in which events are delivered.
+const (
+	Each     = "each"
+	Batch    = "batch"
+	Original = "original"
+)
+
+// modes are the ways in which events are delivered.
+var modes = []string{Each, Batch, Original}
+
+const defaultParallel = 16
+
+// Options are how a message is made.
+type Options struct {
+	// How events are delivered to the next handler. Default: `each`.
+	//
+	// - `each`: one request for each event, whose body is the event as a
+	// CloudEvent in JSON. The events of one entry come one after another, in
+	// order. An event that fails does not stop the others.
+	// - `batch`: one request for each notification, whose body is a JSON
+	// array of its events. It succeeds or fails as a whole.
+	// - `original`: one request for each notification, with the bytes and the
+	// signature that Meta sent, unless every event in it was delivered before.
+	Deliver string `json:"deliver,omitempty"`
+
+	// Label bodies with the media types of CloudEvents,
+	// `application/cloudevents+json` and, for `batch`,
+	// `application/cloudevents-batch+json`, instead of `application/json`.
+	// Not for `original`.
+	CloudEvents bool `json:"cloudevents,omitempty"`
+
+	// With `each`: from how many entries of one notification events may be
+	// delivered at the same time. Default: 16.
+	Parallel int `json:"parallel,omitempty"`
+
+	// Sign requests by the
+	// [Standard Webhooks](https://www.standardwebhooks.com) specification, so
+	// that the app can check that they come from here: `Webhook-Signature` is
+	// over `Webhook-Id`, `Webhook-Timestamp` and the body. Each secret is
+	// `whsec_` and 24 to 64 bytes in base64; with several, there is a
+	// signature by each, for the app to change from one to another.
+	// Placeholders are replaced when the configuration is loaded. Default: no
+	// signature.
+	Sign []string `json:"sign,omitempty"`
+}
+
+// SetDefaults sets the options that are not given.
+func (o *Options) SetDefaults() {
+	if o.Deliver == "" {
+		o.Deliver = Each
+	}
+	if o.Deliver == Each && o.Parallel == 0 {
+		o.Parallel = defaultParallel
+	}
+}
+
+// ValidateDeliver reports whether a way of delivery is one.
+func ValidateDeliver(mode string) error {
+	if !slices.Contains(modes, mode) {
+		return fmt.Errorf("deliver: %q is none of %s", mode, strings.Join(modes, ", "))
+	}
+	return nil
+}
+
+// Validate reports options that have no meaning.
+func (o *Options) Validate() error {
+	if err := ValidateDeliver(o.Deliver); err != nil {
+		return err
+	}
+	switch {
+	case o.CloudEvents && o.Deliver == Original:
+		return fmt.Errorf("cloudevents: with deliver original, bodies are Meta's own and no CloudEvents")
+	case o.Parallel != 0 && o.Deliver != Each:
+		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", o.Deliver)
+	case o.Parallel < 0:
+		return fmt.Errorf("parallel: must be at least 1")
+	}
+	return nil
+}
+
+// contentType returns the media type of bodies that CloudEvents calls so.
+func (o *Options) contentType(cloudEvents string) string {
+	if o.CloudEvents {
+		return cloudEvents
+	}
+	return typeJSON
+}
+
+// Room returns how many bytes the bodies that are made of the events take at
+// most at any time.
+func (o *Options) Room(events []event.Event) int64 {
+	if o.Deliver == Original {
+		return 0
+	}
+	var largest, all int64
+	for i := range events {
+		n := int64(events[i].JSONRoom())
+		largest = max(largest, n)
+		all += n
+	}
+	if o.Deliver == Batch {
+		return all + int64(len(events)+len("[]"))
+	}
+	return min(all, int64(min(o.Parallel, len(events)))*largest)
+}

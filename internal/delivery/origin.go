@@ -1,0 +1,60 @@
+package delivery
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// An Origin is what the requests that are made of a notification take from
+// the request that brought it. Everything else in that is not to be believed:
+// the HMAC covers the body alone.
+type Origin struct {
+	URL        url.URL
+	RequestURI string
+	Host       string
+	RemoteAddr string
+	Proto      string
+	ProtoMajor int
+	ProtoMinor int
+	Header     http.Header // what may pass
+	TLS        *tls.ConnectionState
+}
+
+// passing are the headers that pass; forwarded are those that pass from
+// trusted proxies.
+var (
+	passing   = []string{"User-Agent", "Traceparent", "Tracestate"}
+	forwarded = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"}
+)
+
+// OriginOf returns the origin of what a request brought.
+func OriginOf(r *http.Request) *Origin {
+	o := &Origin{
+		URL:        *r.URL,
+		RequestURI: r.RequestURI,
+		Host:       r.Host,
+		RemoteAddr: r.RemoteAddr,
+		Proto:      r.Proto,
+		ProtoMajor: r.ProtoMajor,
+		ProtoMinor: r.ProtoMinor,
+		Header:     make(http.Header, len(passing)),
+		TLS:        r.TLS,
+	}
+	o.pass(r.Header, passing)
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		o.pass(r.Header, forwarded)
+	}
+	return o
+}
+
+func (o *Origin) pass(from http.Header, names []string) {
+	for _, name := range names {
+		if values, ok := from[name]; ok {
+			o.Header[name] = slices.Clone(values)
+		}
+	}
+}

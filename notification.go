@@ -1,0 +1,126 @@
+package metawebhook
+
+import (
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/budget"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
+)
+
+// ServeHTTP takes a request through the checks, the cheapest first, and
+// answers it:
+//
+//	GET   client certificate → token → challenge
+//	POST  client certificate → signature → events → delivery
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := h.checkConnection(r); err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	if r.Method == http.MethodGet {
+		return h.serveVerification(w, r)
+	}
+	return h.serveNotification(w, r, next)
+}
+
+// checkConnection checks what a request shows before any of it is read.
+func (h *Handler) checkConnection(r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return errMethod
+	}
+	if c := h.ClientCert; c != nil && (r.Method == http.MethodPost || c.Require == requireAll) {
+		if shown, err := c.check(r); err != nil {
+			return refusedWith(err, shown...)
+		}
+	}
+	return nil
+}
+
+// serveVerification answers the request with which Meta makes sure that the
+// callback URL is the app's: it echoes the challenge if the token is right.
+func (h *Handler) serveVerification(w http.ResponseWriter, r *http.Request) error {
+	challenge, err := h.tokens.verify(r.URL.RawQuery)
+	if err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	leaveUnread(w, r)
+	h.observer.Verified(r)
+	return writeChallenge(w, challenge)
+}
+
+// serveNotification authenticates a notification, delivers its events, and
+// answers it.
+func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	signature, err := parseSignature(r.Header)
+	if err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	share := h.budget.Share(h.MaxBuffered)
+	defer share.Free()
+	body, err := h.readBody(w, r, share)
+	if err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	if !h.secrets.signed(body, signature) {
+		return h.refuse(w, r, errSignature)
+	}
+	told := h.observer.Received(r, len(body))
+	err = h.process(&delivery.Notification{Request: r, Next: next, Body: body, Told: told}, share)
+	answer := h.answer(w, r, err)
+	told.Answered(resultOf(err))
+	return answer
+}
+
+// process makes events of an authentic notification, and delivers them.
+func (h *Handler) process(n *delivery.Notification, share *budget.Share) (err error) {
+	room := int64(event.Room(n.Body))
+	if !share.Take(room, share.ForAuthentic()) {
+		return tooMuch(room)
+	}
+	if n.Events, err = event.Parse(n.Body); err != nil {
+		return refusedBody(err)
+	}
+	n.Told.Parsed(len(n.Events))
+	if len(n.Events) == 0 {
+		return nil
+	}
+	share.Give(room - int64(event.Held(n.Events)))
+	if room := h.Room(n.Events); !share.Take(room, share.ForAuthentic()) {
+		return tooMuch(room)
+	}
+	return h.inline.Deliver(n)
+}
+
+// tooMuch refuses what does not fit into the memory that notifications may
+// take.
+func tooMuch(needed int64) error { return refusedWith(errOverloaded, zap.Int64("needed", needed)) }
+
+// answer answers a notification with what became of it.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, err error) error {
+	if err == nil {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	if undelivered, ok := errors.AsType[*delivery.Undelivered](err); ok {
+		setReason(r, observe.DeliveryFailed)
+		return caddyhttp.Error(undelivered.Status, undelivered)
+	}
+	return h.refuse(w, r, refusalOf(err))
+}
+
+// resultOf returns the result of a notification, as metrics and logs have it.
+func resultOf(err error) string {
+	if err == nil {
+		return observe.ResultOK
+	}
+	if f, ok := errors.AsType[refusal](refusalOf(err)); ok {
+		return f.reason
+	}
+	return observe.DeliveryFailed
+}
