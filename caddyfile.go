@@ -44,7 +44,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //		deliver      each|batch|original
 //		cloudevents
-//		parallel     <entries>
+//		parallel     <conversations>
+//		timeout      <duration>
 //		sign         <secrets...>
 //		max_size     <size>
 //		max_buffered <size>
@@ -94,7 +95,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		}
 		h.CloudEvents = true
 		return nil
-	case "name", "deliver", "parallel", "max_size", "max_buffered", "body_timeout":
+	case "name", "deliver", "parallel", "max_size", "max_buffered", "body_timeout", "timeout":
 		return h.unmarshalValue(d, option)
 	}
 	return d.Errf("unrecognized meta_webhook option '%s'", option)
@@ -133,12 +134,16 @@ func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
 		} else {
 			h.MaxBuffered = int64(size)
 		}
-	case "body_timeout":
+	case "body_timeout", "timeout":
 		timeout, err := caddy.ParseDuration(value)
 		if err != nil || timeout <= 0 {
-			return d.Errf("body_timeout: '%s' is not a duration such as 10s", value)
+			return d.Errf("%s: '%s' is not a duration such as 10s", option, value)
 		}
-		h.BodyTimeout = caddy.Duration(timeout)
+		if option == "timeout" {
+			h.Timeout = caddy.Duration(timeout)
+		} else {
+			h.BodyTimeout = caddy.Duration(timeout)
+		}
 	}
 	return nil
 }

@@ -11,7 +11,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
@@ -118,7 +121,7 @@ func TestOnlySuccessIsAnswered200(t *testing.T) {
 		{"201", status(201), 200},
 		{"204", status(204), 200},
 		{"299", status(299), 200},
-		{"nothing written", fails(nil), 200},
+		{"nothing written", fails(nil), 502},
 		{"a body alone", func(w http.ResponseWriter, _ *http.Request, _ string) error {
 			_, err := w.Write([]byte("x"))
 			return err
@@ -138,6 +141,15 @@ func TestOnlySuccessIsAnswered200(t *testing.T) {
 		{"error with a client's status", fails(caddyhttp.Error(404, errors.New("x"))), 404},
 		{"error with the status of a success", fails(caddyhttp.Error(200, errors.New("x"))), 502},
 		{"error without a status", fails(caddyhttp.HandlerError{Err: errors.New("x")}), 502},
+		{"a body that is cut off", func(w http.ResponseWriter, _ *http.Request, _ string) error {
+			w.Header().Set("Content-Length", "10")
+			_, err := w.Write([]byte("x"))
+			return err
+		}, 502},
+		{"early hints alone", func(w http.ResponseWriter, _ *http.Request, _ string) error {
+			w.WriteHeader(103)
+			return nil
+		}, 502},
 		{"error after 200", func(w http.ResponseWriter, _ *http.Request, _ string) error {
 			w.WriteHeader(200)
 			return errors.New("x")
@@ -154,7 +166,7 @@ func TestOnlySuccessIsAnswered200(t *testing.T) {
 	} {
 		for _, deliver := range []string{delivery.Each, delivery.Batch, delivery.Original} {
 			t.Run(tc.name+"/"+deliver, func(t *testing.T) {
-				w, status, reason := serve(provisioned(t, func(h *Handler) { h.Deliver = deliver }), newNotification(testBody), &app{answer: tc.answer})
+				w, status, reason := serve(provisioned(t, func(h *Handler) { h.Deliver = deliver }), newNotification(testBody), &app{answer: tc.answer, silent: true})
 				got, wantReason := status, observe.DeliveryFailed
 				if status == 0 {
 					got = w.Code
@@ -298,5 +310,32 @@ func TestNoBodyInErrors(t *testing.T) {
 	text, _ := json.Marshal(err.Error())
 	if strings.Contains(string(text), "feed") {
 		t.Errorf("the error holds a body: %v", err)
+	}
+}
+
+// TestAttemptEndsWithTheTimeout has an app that stalls before it answers, or
+// within its answer.
+func TestAttemptEndsWithTheTimeout(t *testing.T) {
+	for _, begins := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := provisioned(t, func(h *Handler) { h.Timeout = caddy.Duration(20 * time.Second) })
+			stalls := &app{answer: func(w http.ResponseWriter, r *http.Request, _ string) error {
+				if begins {
+					w.WriteHeader(http.StatusOK)
+				}
+				<-r.Context().Done()
+				panic(http.ErrAbortHandler) // as reverse_proxy does
+			}}
+			began := time.Now()
+			wantAnswer(t, h, oneEvent, stalls, 504, observe.DeliveryFailed)
+			if took := time.Since(began); took != 20*time.Second {
+				t.Errorf("answer begun %t: got the answer after %v, want 20s", begins, took)
+			}
+			again := new(app)
+			wantAnswer(t, h, oneEvent, again, 200, "")
+			if len(again.bodies) != 1 {
+				t.Errorf("answer begun %t: got %d events when Meta sends it again, want 1", begins, len(again.bodies))
+			}
+		})
 	}
 }

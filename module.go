@@ -167,7 +167,7 @@ func (h *Handler) provisionInline(ctx caddy.Context) error {
 		return fmt.Errorf("sign: %v", err)
 	}
 	i := &delivery.Inline{
-		Sender:  delivery.Sender{Keys: keys, Observer: h.observer},
+		Sender:  delivery.Sender{Keys: keys, Observer: h.observer, Timeout: time.Duration(h.Timeout)},
 		Options: &h.Options,
 		Lease:   delivery.DefaultLease,
 	}

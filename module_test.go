@@ -96,6 +96,7 @@ func newNotification(body string) *http.Request {
 // with answer if there is one, and with 200 otherwise.
 type app struct {
 	answer func(w http.ResponseWriter, r *http.Request, body string) error
+	silent bool // writes what answer writes, and nothing else
 
 	mu       sync.Mutex
 	requests []*http.Request
@@ -112,9 +113,13 @@ func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	a.bodies = append(a.bodies, string(body))
 	a.mu.Unlock()
 	if a.answer != nil {
-		return a.answer(w, r, string(body))
+		if err := a.answer(w, r, string(body)); err != nil {
+			return err
+		}
 	}
-	w.WriteHeader(http.StatusOK)
+	if !a.silent {
+		w.WriteHeader(http.StatusOK) // unless there was another
+	}
 	return nil
 }
 
@@ -260,7 +265,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"name":"default","verify_token":["correct horse"],"app_secret":["battery staple"],` +
-		`"deliver":"each","parallel":16,"max_size":4000000,"max_buffered":256000000,"body_timeout":10000000000,` +
+		`"deliver":"each","parallel":16,"timeout":30000000000,"max_size":4000000,"max_buffered":256000000,"body_timeout":10000000000,` +
 		`"dedup":{"window":129600000000000,"windows":{"whatsapp_business_account":604800000000000},"on_error":"deliver"}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)

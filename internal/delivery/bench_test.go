@@ -154,7 +154,7 @@ func BenchmarkStageSend(b *testing.B) {
 		m := newMessage(events[0].ID(), events)
 		m.ContentType, m.Body = typeJSON, body
 		return func() {
-			if f := d.Send(d.ctx, &d.chain, d.origin, &m); f != nil {
+			if _, f := d.Send(d.ctx, &d.chain, d.origin, &m); f != nil {
 				b.Fatal(f.Err)
 			}
 		}

@@ -191,7 +191,7 @@ func (d *delivery) send(events []event.Event, l *Lease) []*Failure {
 	default:
 		return d.sendEach(events, l)
 	}
-	f := d.Send(d.ctx, &d.chain, d.origin, &m)
+	_, f := d.Send(d.ctx, &d.chain, d.origin, &m)
 	d.note(l, 0, events, f)
 	return slices.Repeat([]*Failure{f}, len(events))
 }
@@ -201,7 +201,8 @@ func (d *delivery) sendOne(events []event.Event) *Failure {
 	m := newMessage(events[0].ID(), events)
 	m.ContentType = d.Options.contentType(event.MediaType)
 	m.Body = events[0].AppendJSON(nil)
-	return d.Send(d.ctx, &d.chain, d.origin, &m)
+	_, f := d.Send(d.ctx, &d.chain, d.origin, &m)
+	return f
 }
 
 // note notes what became of events, the first of which is the one of the lease

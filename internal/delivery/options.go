@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
@@ -20,7 +23,11 @@ const (
 // modes are the ways in which events are delivered.
 var modes = []string{Each, Batch, Original}
 
-const defaultParallel = 16
+// The defaults of the options.
+const (
+	defaultParallel = 16
+	defaultTimeout  = caddy.Duration(30 * time.Second)
+)
 
 // Options are how a message is made.
 type Options struct {
@@ -54,6 +61,11 @@ type Options struct {
 	// Placeholders are replaced when the configuration is loaded. Default: no
 	// signature.
 	Sign []string `json:"sign,omitempty"`
+
+	// How long one attempt to deliver may take, from the request to the end of
+	// the answer's body. After it the attempt is cancelled; Meta gets 504, and
+	// sends the notification again. Default: 30s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
 // SetDefaults sets the options that are not given.
@@ -63,6 +75,9 @@ func (o *Options) SetDefaults() {
 	}
 	if o.Deliver == Each && o.Parallel == 0 {
 		o.Parallel = defaultParallel
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
 	}
 }
 
@@ -86,6 +101,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", o.Deliver)
 	case o.Parallel < 0:
 		return fmt.Errorf("parallel: must be at least 1")
+	case o.Timeout < 0:
+		return fmt.Errorf("timeout: must be longer than 0s")
 	}
 	return nil
 }
