@@ -20,6 +20,9 @@ import (
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/store/file"
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/store/memory"
+	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/store/postgres"
 )
 
 func init() {

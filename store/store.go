@@ -1,4 +1,4 @@
-// Package dedup remembers which events were delivered, so that the repeats
+// Package store remembers which events were delivered, so that the repeats
 // that Meta sends are not delivered again.
 //
 // To a [Ledger], an event is one of three things:
@@ -18,8 +18,8 @@
 // What a store cannot do is to make delivering and recording one step. A crash
 // between the two delivers an event twice.
 //
-// Stores are Caddy modules in the namespace http.meta_webhook.dedup; those of
-// this package are memory, file and postgres. Package
+// Stores are Caddy modules in the namespace http.meta_webhook.dedup; memory,
+// file and postgres have packages of their own beside this one. Package
 // [github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest] tests
 // whether a store keeps the promises made here.
 package store

@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/memory"
 )
 
 // updates returns the events of n statuses of WhatsApp.
@@ -109,13 +110,13 @@ func BenchmarkStageIdentity(b *testing.B) {
 // BenchmarkStageClaim measures a claim and its record in memory.
 func BenchmarkStageClaim(b *testing.B) {
 	benchmarkStage(b, func(b *testing.B, body []byte, events []event.Event) func() {
-		memory := new(store.Memory)
+		module := new(memory.Store)
 		ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 		b.Cleanup(cancel)
-		if err := memory.Provision(ctx); err != nil {
+		if err := module.Provision(ctx); err != nil {
 			b.Fatal(err)
 		}
-		ledger, err := memory.Open(b.Name())
+		ledger, err := module.Open(b.Name())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -136,6 +136,13 @@ func windows(c *check) {
 	c.claim(b, events[2:], store.Claimed)
 }
 
+func longWindow(c *check) {
+	a, b := tokens()
+	event := keys(1)
+	c.commit(a, event, 250*365*24*time.Hour)
+	c.claim(b, event, store.Delivered)
+}
+
 func secondWindow(c *check) {
 	a, b := tokens()
 	event := keys(1)

@@ -1,4 +1,4 @@
-// Package deduptest tests whether a store keeps the promises of
+// Package storetest tests whether a store keeps the promises of
 // [store.Ledger].
 //
 // A module with a store of its own calls [Run] in a test:
@@ -51,6 +51,7 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 		{"a commit needs no claim", commitAlone},
 		{"a commit ends the claim", commitEndsClaim},
 		{"windows end", windows},
+		{"a window may be of any length", longWindow},
 		{"a commit after the window starts another", secondWindow},
 		{"calls can be repeated", repeated},
 		{"many events keep their order", manyEvents},

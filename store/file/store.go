@@ -1,0 +1,111 @@
+// Package file is the store that remembers delivered events in a file.
+package file
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/boltfile"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
+)
+
+func init() {
+	caddy.RegisterModule(Store{})
+}
+
+// Store remembers delivered events in a file. They survive restarts and
+// crashes: a record is on the disk before Meta gets its answer. Requests that
+// come at the same time share the writing.
+//
+// A file belongs to one process. Several instances of Caddy can share what
+// they remember with the postgres store.
+type Store struct {
+	// The path of the file, which is made if there is none. Handlers may share
+	// a file. Placeholders are replaced when the configuration is loaded.
+	// Default: `meta_webhook.db` in
+	// [Caddy's data directory](https://caddyserver.com/docs/conventions#data-directory).
+	Path string `json:"path,omitempty"`
+
+	now func() time.Time
+}
+
+// CaddyModule returns the Caddy module information.
+func (Store) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.meta_webhook.dedup.file",
+		New: func() caddy.Module { return new(Store) },
+	}
+}
+
+// Provision finds the path.
+func (s *Store) Provision(ctx caddy.Context) error {
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := register(ctx); err != nil {
+		return err
+	}
+	if s.Path == "" {
+		s.Path = filepath.Join(caddy.AppDataDir(), "meta_webhook.db")
+		return nil
+	}
+	path, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
+	if err != nil {
+		return fmt.Errorf("path: %v", err)
+	}
+	s.Path = path
+	return nil
+}
+
+// states holds who delivers what to which file.
+var states = caddy.NewUsagePool()
+
+type stateKey struct {
+	file *boltfile.File
+	name string // of the handler
+}
+
+// Open implements store.Opener.
+func (s *Store) Open(name string) (store.Ledger, error) {
+	file, err := boltfile.Open(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	key := stateKey{file, name}
+	claims, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return local.NewClaims(s.now), nil })
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return local.NewLedger(claims.(*local.Claims), newSet(file, name, s.now), func() error {
+		_, err := states.Delete(key)
+		return errors.Join(err, file.Close())
+	}), nil
+}
+
+// UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
+//
+//	dedup file {
+//		path <path>
+//	}
+func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return caddyblock.Values(d, "dedup file", map[string]func(string) error{
+		"path": func(value string) error {
+			s.Path = value
+			return nil
+		},
+	})
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*Store)(nil)
+	_ caddyfile.Unmarshaler = (*Store)(nil)
+	_ store.Opener          = (*Store)(nil)
+)

@@ -1,0 +1,145 @@
+// Package memory is the store that remembers delivered events in the memory of
+// the process.
+package memory
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
+)
+
+func init() {
+	caddy.RegisterModule(Store{})
+}
+
+// defaultMaxEvents is how many events a memory store remembers.
+const defaultMaxEvents = 1_000_000
+
+// reservedEvents is how many events a memory store has room for from the
+// start, if it is to remember as many: 21 MB, which the system gives as they are
+// used. Nobody waits for that much of the table to grow. And the garbage
+// collector, which runs when as much has been allocated as is in use, has a
+// measure: in the few megabytes of a process that does nothing but pass
+// requests on, it runs twenty times a second.
+const reservedEvents = 500_000
+
+// Store remembers delivered events in the memory of the process. It is fast
+// and needs nothing, lives on when the configuration is reloaded, and is empty
+// after a restart: what Meta then repeats is delivered again.
+type Store struct {
+	// How many events to remember. When there are more, the oldest are
+	// forgotten before their window ends, and a repeat of one of those is
+	// delivered again; the metric
+	// `caddy_meta_webhook_dedup_evicted_events_total` counts them. An event
+	// takes about 40 bytes. Default: 1000000.
+	MaxEvents int `json:"max_events,omitempty"`
+
+	now func() time.Time
+}
+
+// CaddyModule returns the Caddy module information.
+func (Store) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.meta_webhook.dedup.memory",
+		New: func() caddy.Module { return new(Store) },
+	}
+}
+
+// Provision sets the defaults.
+func (s *Store) Provision(ctx caddy.Context) error {
+	if s.MaxEvents == 0 {
+		s.MaxEvents = defaultMaxEvents
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return register(ctx)
+}
+
+// Validate reports options that have no meaning.
+func (s *Store) Validate() error {
+	if s.MaxEvents < 1 || s.MaxEvents > maxEvents {
+		return fmt.Errorf("max_events: must be from 1 to %d", maxEvents)
+	}
+	return nil
+}
+
+// memories holds the events of every memory store, by the handler's name.
+var memories = caddy.NewUsagePool()
+
+// A memory is what the stores of one name share.
+type memory struct {
+	name   string
+	claims *local.Claims
+	set    *set
+}
+
+// Destruct implements caddy.Destructor. What has been counted goes with it.
+func (m memory) Destruct() error {
+	evictedEvents.DeleteLabelValues(m.name)
+	return nil
+}
+
+// Open implements store.Opener.
+func (s *Store) Open(name string) (store.Ledger, error) {
+	shared, _, err := memories.LoadOrNew(name, func() (caddy.Destructor, error) {
+		return memory{name, local.NewClaims(s.now), newSet(s.now, min(s.MaxEvents, reservedEvents))}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	evictedEvents.WithLabelValues(name) // what has not happened yet is shown as zero
+	m := shared.(memory)
+	return local.NewLedger(m.claims, boundedSet{m.set, s.MaxEvents, name}, func() error {
+		_, err := memories.Delete(name)
+		return err
+	}), nil
+}
+
+// A boundedSet is a set as one configuration bounds it.
+type boundedSet struct {
+	*set
+	most int
+	name string
+}
+
+// Add implements local.Set.
+func (s boundedSet) Add(events []store.Key, window time.Duration) error {
+	if evicted := s.add(events, window, s.most); evicted > 0 {
+		evictedEvents.WithLabelValues(s.name).Add(float64(evicted))
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
+//
+//	dedup memory {
+//		max_events <number>
+//	}
+func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return caddyblock.Values(d, "dedup memory", map[string]func(string) error{
+		"max_events": func(value string) error {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > maxEvents {
+				return fmt.Errorf("max_events: '%s' is not a whole number from 1 to %d", value, maxEvents)
+			}
+			s.MaxEvents = n
+			return nil
+		},
+	})
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*Store)(nil)
+	_ caddy.Validator       = (*Store)(nil)
+	_ caddyfile.Unmarshaler = (*Store)(nil)
+	_ store.Opener          = (*Store)(nil)
+)

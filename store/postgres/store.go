@@ -1,0 +1,177 @@
+// Package postgres is the store that remembers delivered events in a database.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+	"go.uber.org/zap"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+)
+
+func init() {
+	caddy.RegisterModule(Store{})
+}
+
+// defaultTable is where a postgres store keeps its events.
+const defaultTable = "meta_webhook_dedup"
+
+// Store remembers delivered events in a table of PostgreSQL, or of a
+// database that speaks its language, such as CockroachDB or YugabyteDB. Any
+// number of Caddy instances share it: of those that get the same event at the
+// same time, one delivers it.
+//
+// The table is made if there is none. A user who may not do that gets the
+// statements to run in the error. What the store needs is to SELECT, INSERT,
+// UPDATE and DELETE there. Windows and leases go by the database's clock.
+type Store struct {
+	// How to reach the database: a `postgres://` URL, or settings such as
+	// `host=db user=caddy password=… dbname=app`. It can also set the size of
+	// the pool (`pool_max_conns`), and, for PgBouncer in transaction mode,
+	// `default_query_exec_mode=exec`. What is missing comes from PostgreSQL's
+	// own environment variables such as `PGHOST`. Placeholders are replaced
+	// when the configuration is loaded. Required.
+	DSN string `json:"dsn,omitempty"`
+
+	// The name of the table, with its schema if you like. Default:
+	// `meta_webhook_dedup`.
+	Table string `json:"table,omitempty"`
+
+	dsn    string
+	logger *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Store) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.meta_webhook.dedup.postgres",
+		New: func() caddy.Module { return new(Store) },
+	}
+}
+
+// Provision resolves the connection string.
+func (s *Store) Provision(ctx caddy.Context) error {
+	s.logger = ctx.Logger()
+	if s.Table == "" {
+		s.Table = defaultTable
+	}
+	dsn, err := caddy.NewReplacer().ReplaceOrErr(s.DSN, true, true)
+	if err != nil {
+		return fmt.Errorf("dsn: %v", err)
+	}
+	s.dsn = dsn
+	return nil
+}
+
+// Validate reports options that have no meaning.
+func (s *Store) Validate() error {
+	if s.DSN == "" {
+		return errors.New("dsn: is required")
+	}
+	return nil
+}
+
+// setupTimeout is how long loading a configuration waits for the database.
+const setupTimeout = 5 * time.Second
+
+// Open implements store.Opener.
+func (s *Store) Open(name string) (store.Ledger, error) {
+	t, err := openTable(s.dsn, s.Table)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	if err := t.prepare(ctx); err != nil {
+		if permanent(err) {
+			return nil, errors.Join(err, t.close())
+		}
+		s.logger.Error("database out of reach for now", zap.Error(err))
+	}
+	return &ledger{t, name}, nil
+}
+
+// A ledger is the events of one handler in a table.
+type ledger struct {
+	*table
+	name string
+}
+
+// Claim implements store.Ledger.
+func (l *ledger) Claim(ctx context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
+	states := make([]store.State, len(events))
+	if len(events) == 0 {
+		return states, nil
+	}
+	rows, err := l.query(ctx, l.sql.claim, l.name, uuids(events), int64(token), lease)
+	if err != nil {
+		return nil, err
+	}
+	places := make(map[store.Key]int, len(events))
+	for i, event := range events {
+		places[event] = i
+	}
+	for _, row := range rows {
+		if i, ok := places[row.ID]; !ok {
+			continue
+		} else if row.Delivered {
+			states[i] = store.Delivered
+		} else {
+			states[i] = store.Claimed
+		}
+	}
+	return states, nil
+}
+
+// Commit implements store.Ledger.
+func (l *ledger) Commit(ctx context.Context, token store.Token, events []store.Key, window time.Duration) error {
+	return l.exec(ctx, l.sql.commit, l.name, uuids(events), int64(token), window)
+}
+
+// Release implements store.Ledger.
+func (l *ledger) Release(ctx context.Context, token store.Token, events []store.Key) error {
+	return l.exec(ctx, l.sql.release, l.name, uuids(events), int64(token))
+}
+
+// Close implements store.Ledger.
+func (l *ledger) Close() error { return l.close() }
+
+// uuids returns events as the parameter of a statement. The type is one that
+// is known without asking the database.
+func uuids(events []store.Key) []pgtype.UUID {
+	list := make([]pgtype.UUID, len(events))
+	for i, event := range events {
+		list[i] = pgtype.UUID{Bytes: event, Valid: true}
+	}
+	return list
+}
+
+// UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
+//
+//	dedup postgres {
+//		dsn   <connection string>
+//		table <name>
+//	}
+func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return caddyblock.Values(d, "dedup postgres", map[string]func(string) error{
+		"dsn":   func(value string) error { s.DSN = value; return nil },
+		"table": func(value string) error { s.Table = value; return nil },
+	})
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*Store)(nil)
+	_ caddy.Validator       = (*Store)(nil)
+	_ caddyfile.Unmarshaler = (*Store)(nil)
+	_ store.Opener          = (*Store)(nil)
+	_ store.Ledger          = (*ledger)(nil)
+)
