@@ -50,10 +50,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_size     <size>
 //		max_buffered <size>
 //		body_timeout <duration>
-//		dedup        off|<store> {
+//		store        <module> ...
+//		dedup        off|{
 //			window   [<object>] <duration>
 //			on_error deliver|reject
-//			<options of the store...>
 //		}
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -86,6 +86,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "client_cert":
 		h.ClientCert = new(ClientCert)
 		return h.ClientCert.unmarshal(d)
+	case "store":
+		return h.unmarshalStore(d)
 	case "dedup":
 		h.Dedup = new(Dedup)
 		return h.Dedup.unmarshal(d)
@@ -192,60 +194,52 @@ func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 	return nil
 }
 
-// unmarshal sets up the deduplication from Caddyfile tokens. Options that are
-// not its own are the store's.
-func (c *Dedup) unmarshal(d *caddyfile.Dispenser) error {
+// unmarshalStore sets up the store from Caddyfile tokens.
+func (h *Handler) unmarshalStore(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
 		return d.ArgErr()
 	}
-	store := d.Val()
-	segment := d.NextSegment()
-	block := caddyfile.NewDispenser(segment)
-	block.Next() // consume the store
-	if store == "off" {
-		c.Off = true
-		if block.Next() {
-			return block.Errf("dedup off has neither arguments nor options")
-		}
-		return nil
+	name := d.Val()
+	if err := checkStore(name); err != nil {
+		return d.Errf("store: %v", err)
 	}
-	if block.NextArg() {
-		return block.ArgErr()
-	}
-	var options []caddyfile.Token // the store's
-	for block.NextBlock(0) {
-		switch option := block.Val(); option {
-		case "window":
-			if err := c.unmarshalWindow(block); err != nil {
-				return err
-			}
-		case "on_error":
-			if c.OnError != "" {
-				return block.Errf("%s is given twice", option)
-			}
-			if !block.AllArgs(&c.OnError) {
-				return block.ArgErr()
-			}
-			if c.OnError != onErrorDeliver && c.OnError != onErrorReject {
-				return block.Errf("on_error: '%s' is neither %s nor %s", c.OnError, onErrorDeliver, onErrorReject)
-			}
-		default:
-			options = append(options, block.NextSegment()...)
-		}
-	}
-	if options != nil {
-		options = slices.Concat(segment[:2], options, segment[len(segment)-1:]) // with the store and the braces
-	} else {
-		options = segment[:1]
-	}
-	of := caddyfile.NewDispenser(options)
-	of.Next()
-	module, err := caddyfile.UnmarshalModule(of, "http.meta_webhook.dedup."+store)
+	module, err := caddyfile.UnmarshalModule(d, storeNamespace+"."+name)
 	if err != nil {
 		return err
 	}
-	c.StoreRaw = caddyconfig.JSONModuleObject(module, "module", store, nil)
+	h.StoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
 	return nil
+}
+
+// unmarshal sets up the deduplication from Caddyfile tokens.
+func (c *Dedup) unmarshal(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return caddyblock.Unmarshal(d, c.unmarshalOption, "window")
+	}
+	if store := d.Val(); store != "off" {
+		return d.Errf("dedup: 'store %s' took the place of 'dedup %[1]s': only window and on_error stay in dedup", store)
+	}
+	c.Off = true
+	if d.NextArg() || d.NextBlock(d.Nesting()) {
+		return d.Errf("dedup off has neither arguments nor options")
+	}
+	return nil
+}
+
+func (c *Dedup) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "window":
+		return c.unmarshalWindow(d)
+	case "on_error":
+		if !d.AllArgs(&c.OnError) {
+			return d.ArgErr()
+		}
+		if c.OnError != onErrorDeliver && c.OnError != onErrorReject {
+			return d.Errf("on_error: '%s' is neither %s nor %s", c.OnError, onErrorDeliver, onErrorReject)
+		}
+		return nil
+	}
+	return d.Errf("unrecognized dedup option '%s'", option)
 }
 
 // unmarshalWindow sets up the window of an object, or of all others.

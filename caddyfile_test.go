@@ -17,6 +17,9 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 			"the least", "meta_webhook {\n verify_token {env.T}\n app_secret {env.S}\n}",
 			`{"verify_token":["{env.T}"],"app_secret":["{env.S}"]}`,
 		},
+		{"dedup alone", "meta_webhook {\n dedup\n}", `{"dedup":{}}`},
+		{"dedup off", "meta_webhook {\n dedup off\n}", `{"dedup":{"off":true}}`},
+		{"store alone", "meta_webhook {\n store file\n}", `{"store":{"module":"file"}}`},
 		{"client_cert alone", "meta_webhook {\n client_cert\n}", `{"client_cert":{}}`},
 		{
 			"everything", `meta_webhook {
@@ -29,6 +32,14 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 				sign         {env.NEW} whsec_old
 				max_size     5MiB
 				body_timeout 1m30s
+				store memory {
+					max_events 5
+				}
+				dedup {
+					window   1h
+					window   page 2h
+					on_error reject
+				}
 				client_cert  a.example b.example {
 					require    all
 					trust_pool file root.pem
@@ -38,7 +49,8 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 			`{"name":"shop","verify_token":["old","new"],"app_secret":["{env.A}","{file./run/b}"],` +
 				`"client_cert":{"names":["a.example","b.example"],"require":"all","trust_pool":{"pem_files":["root.pem"],"provider":"file"},` +
 				`"forwarded":"X-Amzn-Mtls-Clientcert-Subject"},"deliver":"batch",` +
-				`"cloudevents":true,"parallel":8,"sign":["{env.NEW}","whsec_old"],"max_size":5242880,"body_timeout":90000000000}`,
+				`"cloudevents":true,"parallel":8,"sign":["{env.NEW}","whsec_old"],"max_size":5242880,"body_timeout":90000000000,` +
+				`"store":{"max_events":5,"module":"memory"},"dedup":{"window":3600000000000,"windows":{"page":7200000000000},"on_error":"reject"}}`,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -71,27 +83,32 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		{"client_cert { \n forwarded\n }", "wrong argument count"},
 		{"client_cert { \n forwarded X-A X-B\n }", "wrong argument count"},
 		{"client_cert { \n forwarded X:A\n }", "forwarded: 'X:A' is not the name of a header"},
-		{"dedup", "wrong argument count"},
+		{"store", "wrong argument count"},
+		{"store nowhere", `store: must be one of file, memory, postgres, not "nowhere"`},
+		{"store memory now", "wrong argument count"},
+		{"store memory\n store file", "store is given twice"},
+		{"store memory {\n path x\n }", "unrecognized store memory option 'path'"},
+		{"store memory {\n window 1h\n }", "unrecognized store memory option 'window'"},
+		{"store memory {\n max_events 0\n }", "max_events: '0' is not a whole number from 1 to 2147483647"},
+		{"store memory {\n max_events 1\n max_events 2\n }", "max_events is given twice"},
+		{"store memory {\n max_events 1 2\n }", "wrong argument count"},
+		{"store file {\n path \"\"\n }", "path is empty"},
+		{"store postgres {\n dsn\n }", "wrong argument count"},
+		{"dedup memory", "dedup: 'store memory' took the place of 'dedup memory'"},
 		{"dedup off\n dedup off", "dedup is given twice"},
 		{"dedup off now", "dedup off has neither arguments nor options"},
-		{"dedup nowhere", "http.meta_webhook.dedup.nowhere"},
-		{"dedup memory now", "wrong argument count"},
-		{"dedup memory {\n window\n }", "wrong argument count"},
-		{"dedup memory {\n window a 1h 2h\n }", "wrong argument count"},
-		{"dedup memory {\n window soon\n }", "window: 'soon' is not a duration such as 36h"},
-		{"dedup memory {\n window page 0s\n }", "window: '0s' is not a duration such as 36h"},
-		{"dedup memory {\n window \"\" 1h\n }", "window: the object is empty"},
-		{"dedup memory {\n window 1h\n window 1h\n }", "window is given twice"},
-		{"dedup memory {\n window page 1h\n window page 2h\n }", "window of page is given twice"},
-		{"dedup memory {\n on_error\n }", "wrong argument count"},
-		{"dedup memory {\n on_error drop\n }", "on_error: 'drop' is neither deliver nor reject"},
-		{"dedup memory {\n on_error reject\n on_error reject\n }", "on_error is given twice"},
-		{"dedup memory {\n window 1h\n path x\n }", "unrecognized option 'path' of dedup memory"},
-		{"dedup memory {\n max_events 0\n }", "max_events: '0' is not a whole number from 1 to 2147483647"},
-		{"dedup memory {\n max_events 1\n max_events 2\n }", "max_events is given twice"},
-		{"dedup memory {\n max_events 1 2\n }", "wrong argument count"},
-		{"dedup file {\n path \"\"\n }", "path is empty"},
-		{"dedup postgres {\n dsn\n }", "wrong argument count"},
+		{"dedup off {\n window 1h\n }", "dedup off has neither arguments nor options"},
+		{"dedup {\n window\n }", "wrong argument count"},
+		{"dedup {\n window a 1h 2h\n }", "wrong argument count"},
+		{"dedup {\n window soon\n }", "window: 'soon' is not a duration such as 36h"},
+		{"dedup {\n window page 0s\n }", "window: '0s' is not a duration such as 36h"},
+		{"dedup {\n window \"\" 1h\n }", "window: the object is empty"},
+		{"dedup {\n window 1h\n window 1h\n }", "window is given twice"},
+		{"dedup {\n window page 1h\n window page 2h\n }", "window of page is given twice"},
+		{"dedup {\n on_error\n }", "wrong argument count"},
+		{"dedup {\n on_error drop\n }", "on_error: 'drop' is neither deliver nor reject"},
+		{"dedup {\n on_error reject\n on_error reject\n }", "on_error is given twice"},
+		{"dedup {\n max_events 1\n }", "unrecognized dedup option 'max_events'"},
 		{"name a\n name b", "name is given twice"},
 		{"cloudevents\n cloudevents", "cloudevents is given twice"},
 		{"name", "wrong argument count"},

@@ -1,15 +1,12 @@
 package metawebhook
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // What becomes of events when the store fails.
@@ -25,8 +22,6 @@ const (
 	whatsAppWindow = caddy.Duration(7 * 24 * time.Hour)
 )
 
-var defaultStore = json.RawMessage(`{"module":"memory"}`)
-
 // Dedup is how events that were delivered are remembered, so that the repeats
 // that Meta sends are not delivered again.
 //
@@ -35,9 +30,6 @@ var defaultStore = json.RawMessage(`{"module":"memory"}`)
 type Dedup struct {
 	// Deliver every event as often as Meta sends it.
 	Off bool `json:"off,omitempty"`
-
-	// Where to remember. Default: `memory`.
-	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.meta_webhook.dedup inline_key=module"`
 
 	// How long to remember an event after its delivery. Default: 36h, for
 	// which Meta repeats what has failed.
@@ -58,9 +50,6 @@ func (c *Dedup) setDefaults() {
 	if c.Off {
 		return
 	}
-	if c.StoreRaw == nil {
-		c.StoreRaw = defaultStore
-	}
 	if c.Window == 0 {
 		c.Window = defaultWindow
 	}
@@ -75,27 +64,9 @@ func (c *Dedup) setDefaults() {
 	}
 }
 
-// provision loads the store's module, and opens the store of the handler of
-// this name.
-func (c *Dedup) provision(ctx caddy.Context, name string) (*delivery.SharedLedger, error) {
-	module, err := ctx.LoadModule(c, "StoreRaw")
-	if err != nil {
-		return nil, fmt.Errorf("loading the store: %v", err)
-	}
-	opener, ok := module.(store.Opener)
-	if !ok {
-		return nil, fmt.Errorf("module %T is no store of delivered events", module)
-	}
-	s := &delivery.SharedLedger{Open: func() (store.Ledger, error) { return opener.Open(name) }}
-	if _, err := s.Acquire(); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 func (c *Dedup) validate() error {
 	if c.Off {
-		if c.StoreRaw != nil || c.Window != 0 || c.Windows != nil || c.OnError != "" {
+		if c.Window != 0 || c.Windows != nil || c.OnError != "" {
 			return fmt.Errorf("off: leaves no use for other options")
 		}
 		return nil

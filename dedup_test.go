@@ -112,19 +112,6 @@ func TestWindowsOfObjects(t *testing.T) {
 	ledger.want(t, "claim 1 for 15s", "commit 1 for 168h0m0s")
 }
 
-// TestStoreThatCannotBeOpened refuses the configuration, which Caddy then
-// cleans up.
-func TestStoreThatCannotBeOpened(t *testing.T) {
-	store := fmt.Sprintf(`{"module":"file","path":%q}`, t.TempDir()) // a folder
-	h := &Handler{
-		VerifyToken: []string{testToken}, AppSecret: []string{testSecret},
-		Dedup: &Dedup{StoreRaw: []byte(store)},
-	}
-	if err := provision(t, newContext(t), h); err == nil || !strings.HasPrefix(err.Error(), "dedup: ") {
-		t.Errorf("got error %v, want one about dedup", err)
-	}
-}
-
 func TestStoreThatFails(t *testing.T) {
 	const secretly = "the store's own words"
 	for _, tc := range []struct {

@@ -136,10 +136,10 @@ func FuzzServeHTTP(f *testing.F) {
 func FuzzCaddyfile(f *testing.F) {
 	f.Add("verify_token a b\napp_secret c\nmax_size 4MB\nmax_buffered 64MB\nbody_timeout 10s\nparallel 3\ncloudevents\ndeliver batch\nname x")
 	f.Add("client_cert a b {\nrequire all\nforwarded X-A\ntrust_pool inline {\ntrust_der AAAA\n}\n}")
-	f.Add("dedup memory {\nwindow 1h\nwindow page 2h\non_error reject\nmax_events 5\n}")
-	f.Add("dedup postgres {\ndsn x\ntable y\n}")
+	f.Add("store memory {\nmax_events 5\n}\ndedup {\nwindow 1h\nwindow page 2h\non_error reject\n}")
+	f.Add("store postgres {\ndsn x\ntable y\n}")
 	f.Add("dedup off")
-	f.Add("dedup file {\npath \"\n")
+	f.Add("store file {\npath \"\n")
 	f.Add("<<<")
 	f.Fuzz(func(t *testing.T, options string) {
 		tokens, err := caddyfile.Tokenize([]byte("meta_webhook {\n"+options+"\n}"), "Testfile")

@@ -113,7 +113,7 @@ func newModel(t *testing.T, deliver, storeJSON string, lease time.Duration) *mod
 	m.start = func() *instance {
 		h := &Handler{
 			VerifyToken: []string{testToken}, AppSecret: []string{testSecret},
-			Dedup: &Dedup{StoreRaw: []byte(storeJSON), OnError: onErrorReject},
+			StoreRaw: []byte(storeJSON), Dedup: &Dedup{OnError: onErrorReject},
 		}
 		h.Deliver = deliver
 		err := h.Provision(newContext(t))

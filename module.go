@@ -6,6 +6,7 @@ package metawebhook
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -111,8 +112,11 @@ type Handler struct {
 	// one is answered 408. Default: 10s.
 	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
 
-	// How to drop the repeats of events that were delivered. Default: they are
-	// remembered in memory.
+	// Where to remember which events were delivered: `memory`, `file` or
+	// `postgres`. Default: `memory`.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.meta_webhook.store inline_key=module"`
+
+	// How to drop the repeats of events that were delivered.
 	Dedup *Dedup `json:"dedup,omitempty"`
 
 	tokens  tokens
@@ -176,8 +180,8 @@ func (h *Handler) provisionInline(ctx caddy.Context) error {
 	}
 	if !h.Dedup.Off {
 		i.Policy = h.Dedup
-		if i.Ledger, err = h.Dedup.provision(ctx, h.Name); err != nil {
-			return fmt.Errorf("dedup: %v", err)
+		if i.Ledger, err = h.provisionStore(ctx); err != nil {
+			return fmt.Errorf("store: %v", err)
 		}
 	}
 	stopping, stop := context.WithCancel(context.Background())
@@ -210,6 +214,9 @@ func (h *Handler) setDefaults() {
 		h.Dedup = new(Dedup)
 	}
 	h.Dedup.setDefaults()
+	if h.StoreRaw == nil && !h.Dedup.Off {
+		h.StoreRaw = defaultStore
+	}
 }
 
 // Validate reports options that have no meaning.
@@ -226,6 +233,8 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("max_buffered: must be at least %d times max_size", budget.LeastTimes)
 	case h.BodyTimeout < 0:
 		return fmt.Errorf("body_timeout: must be longer than 0s")
+	case h.Dedup.Off && h.StoreRaw != nil:
+		return fmt.Errorf("store: dedup off leaves nothing to remember")
 	}
 	if h.ClientCert != nil {
 		if err := h.ClientCert.validate(); err != nil {

@@ -36,8 +36,8 @@ func caddyContender(name, what string, config caddyfile, takesPart func(*workloa
 
 // pluginContender is the plugin before a proxy, which sends header and body at
 // once if it is buffered.
-func pluginContender(deliver, dedup string, buffered bool, forwards func(*workload, int, int) int) *contender {
-	name, what, proxy := deliver+"-"+dedup, fmt.Sprintf("this plugin, deliver %s, dedup %s, with metrics", deliver, dedup), ""
+func pluginContender(deliver, store string, buffered bool, forwards func(*workload, int, int) int) *contender {
+	name, what, proxy := deliver+"-"+store, fmt.Sprintf("this plugin, deliver %s, store %s, with metrics", deliver, store), ""
 	if buffered {
 		name, what, proxy = name+"-buffered", what+", reverse_proxy with request_buffers", "request_buffers 4MB"
 	}
@@ -49,8 +49,8 @@ func pluginContender(deliver, dedup string, buffered bool, forwards func(*worklo
 		forwards:  forwards,
 		start: func(ctx context.Context, s *site) (*process, error) {
 			options := "deliver " + deliver + "\n"
-			if dedup == "file" {
-				options += fmt.Sprintf("dedup file {\npath %s\n}\n", s.path("delivered.db"))
+			if store == "file" {
+				options += fmt.Sprintf("store file {\npath %s\n}\n", s.path("delivered.db"))
 			}
 			if s.workload.secure {
 				options += "client_cert\n"

@@ -53,7 +53,7 @@ type world struct {
 	members []*member
 	cases   map[string]int // how often what has happened
 
-	mode, dedup string // options of the handler
+	mode, remember string // options of the handler
 
 	server *pgtest.Server // with postgres
 	disk   *disk          // with file
@@ -80,7 +80,7 @@ func newWorld(t *testing.T, s seed) *world {
 	w.mode = []string{"each", "batch", "original"}[w.random.IntN(3)]
 	w.ledger.whole = w.mode == "original"
 	w.lasts = store != "memory"
-	t.Logf("deliver %s, dedup %s, on_error %s", w.mode, store, onError)
+	t.Logf("deliver %s, store %s, on_error %s", w.mode, store, onError)
 
 	var options string
 	size := 1
@@ -97,7 +97,7 @@ func newWorld(t *testing.T, s seed) *world {
 			w.ledger.disturb()
 		}
 	}
-	w.dedup = lines("dedup "+store+" {", options, "on_error "+onError)
+	w.remember = lines("store "+store+" {", options, "}", "dedup {", "on_error "+onError)
 	for i := range size {
 		m := &member{caddyproc.New(t), newFaultyApp(t, w.ledger, s.random("app "+strconv.Itoa(i)))}
 		w.members = append(w.members, m)
@@ -115,7 +115,7 @@ func (w *world) site(m *member) string {
 	}
 	window := fmt.Sprintf("window %dh\n}", 1+w.random.IntN(36))
 	// an app that never answers, or never finishes, must not hold events forever
-	return lines(hook("deliver "+mode, w.dedup, window), "reverse_proxy "+m.app.addr+" {\ntransport http {",
+	return lines(hook("deliver "+mode, w.remember, window), "reverse_proxy "+m.app.addr+" {\ntransport http {",
 		"response_header_timeout 500ms", "read_timeout 500ms", "}\n}")
 }
 

@@ -22,10 +22,10 @@ type fleet struct {
 func newFleet(t *testing.T, s seed, server *pgtest.Server, table, onError string, options ...string) *fleet {
 	f := &fleet{ledger: newLedger(t)}
 	u := newApp(t, f.ledger, s.random("app of "+table), 10*time.Millisecond, 0)
-	dedup := lines("dedup postgres {", "dsn "+server.DSN(), "table "+table, "on_error "+onError, "}")
+	remember := lines("store postgres {", "dsn "+server.DSN(), "table "+table, "}", "dedup {", "on_error "+onError, "}")
 	for range 2 {
 		c := caddyproc.New(t)
-		c.Start(lines(hook(append(options, dedup)...), "reverse_proxy "+u.addr))
+		c.Start(lines(hook(append(options, remember)...), "reverse_proxy "+u.addr))
 		f.processes = append(f.processes, c)
 	}
 	return f

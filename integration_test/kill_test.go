@@ -23,7 +23,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	c := caddyproc.New(t)
 	run := func() {
 		mode := []string{"each", "batch"}[random.IntN(2)]
-		c.Start(lines(hook("deliver "+mode, "dedup file"), "reverse_proxy "+u.addr))
+		c.Start(lines(hook("deliver "+mode, "store file"), "reverse_proxy "+u.addr))
 	}
 	run()
 	traffic := newTraffic(t, s, l, 6, c)

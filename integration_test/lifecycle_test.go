@@ -25,7 +25,8 @@ func TestReloadForgetsNothing(t *testing.T) {
 			site := func(i int) string {
 				options := []string{
 					"deliver " + []string{"each", "batch"}[i%2],
-					fmt.Sprintf("dedup %s {\nwindow %dh", store, 1+i%7),
+					fmt.Sprintf("dedup {\nwindow %dh\n}", 1+i%7),
+					"store " + store + " {",
 				}
 				if store == "memory" {
 					options = append(options, "max_events "+strconv.Itoa(100_000*(1+i%3)))
@@ -57,7 +58,7 @@ func TestFileIsClosedWithItsLastUser(t *testing.T) {
 	u, gate := newGatedUpstream(t)
 	c := caddyproc.New(t)
 	path := c.Path("events.db")
-	site := lines(hook("dedup file {", "path "+path, "}"), "reverse_proxy "+u.addr)
+	site := lines(hook("store file {", "path "+path, "}"), "reverse_proxy "+u.addr)
 	c.Start(site)
 	answers := sending(t, c, 1)
 	eventually(t, "events upstream", func() bool { waiting, _ := gate.counts(); return waiting > 0 })
@@ -102,7 +103,7 @@ func TestTerminatedWhileDelivering(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			u, gate := newGatedUpstream(t)
 			c := caddyproc.New(t)
-			site := lines(hook("deliver "+mode, "dedup file"), "reverse_proxy "+u.addr)
+			site := lines(hook("deliver "+mode, "store file"), "reverse_proxy "+u.addr)
 			c.Start(site)
 			answers := sending(t, c, senders)
 			eventually(t, "events upstream", func() bool { waiting, _ := gate.counts(); return waiting >= senders })

@@ -203,7 +203,7 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 	site := func(options ...string) string {
 		return lines("metrics /metrics", hook(options...), "reverse_proxy "+u.addr)
 	}
-	g := startQuiet(t, site("name "+t.Name(), "dedup memory {\nmax_events 1\n}"))
+	g := startQuiet(t, site("name "+t.Name(), "store memory {\nmax_events 1\n}"))
 	g.verify("wrong", "1")
 	for i := range 100 { // more than fit
 		g.post(page([]string{fmt.Sprint(i)}))
@@ -219,7 +219,7 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 	}
 	seen := make(shown)
 	seen.read(g)
-	g.reload(site("name "+t.Name()+"-database", "dedup postgres {\ndsn postgres://127.0.0.1:1/nobody-there\n}"))
+	g.reload(site("name "+t.Name()+"-database", "store postgres {\ndsn postgres://127.0.0.1:1/nobody-there\n}"))
 	g.post(page([]string{"a"}))
 	seen.read(g)
 

@@ -94,7 +94,7 @@ func soakSite(p *caddyproc.Process, app *faultyApp, random *rand.Rand) string {
 			deliver,
 			fmt.Sprintf("max_buffered %dMB", 64+random.IntN(64)),
 			fmt.Sprintf("body_timeout %ds", 5+random.IntN(25)),
-			lines("dedup file {", "path "+p.Path("events.db"), "window "+soakWindow.String(),
+			lines("store file {", "path "+p.Path("events.db"), "}", "dedup {", "window "+soakWindow.String(),
 				"on_error "+[]string{"reject", "deliver"}[random.IntN(2)], "}"),
 		),
 		"reverse_proxy "+app.addr+" {\ntransport http {", "response_header_timeout 500ms", "read_timeout 500ms", "}\n}",

@@ -18,7 +18,7 @@
 // What a store cannot do is to make delivering and recording one step. A crash
 // between the two delivers an event twice.
 //
-// Stores are Caddy modules in the namespace http.meta_webhook.dedup; memory,
+// Stores are Caddy modules in the namespace http.meta_webhook.store; memory,
 // file and postgres have packages of their own beside this one. Package
 // [github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest] tests
 // whether a store keeps the promises made here.
@@ -30,7 +30,7 @@ import (
 	"time"
 )
 
-// An Opener is what a module in the namespace http.meta_webhook.dedup has to
+// An Opener is what a module in the namespace http.meta_webhook.store has to
 // be.
 type Opener interface {
 	// Open returns the store of the handler of this name. What is remembered

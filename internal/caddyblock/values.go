@@ -12,7 +12,7 @@ func Values(d *caddyfile.Dispenser, what string, options map[string]func(value s
 	return Unmarshal(d, func(d *caddyfile.Dispenser, option string) error {
 		set, ok := options[option]
 		if !ok {
-			return d.Errf("unrecognized option '%s' of %s", option, what)
+			return d.Errf("unrecognized %s option '%s'", what, option)
 		}
 		var value string
 		if !d.AllArgs(&value) {

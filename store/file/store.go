@@ -39,7 +39,7 @@ type Store struct {
 // CaddyModule returns the Caddy module information.
 func (Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
-		ID:  "http.meta_webhook.dedup.file",
+		ID:  "http.meta_webhook.store.file",
 		New: func() caddy.Module { return new(Store) },
 	}
 }
@@ -91,11 +91,11 @@ func (s *Store) Open(name string) (store.Ledger, error) {
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
-//	dedup file {
+//	store file {
 //		path <path>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Values(d, "dedup file", map[string]func(string) error{
+	return caddyblock.Values(d, "store file", map[string]func(string) error{
 		"path": func(value string) error {
 			s.Path = value
 			return nil

@@ -47,7 +47,7 @@ type Store struct {
 // CaddyModule returns the Caddy module information.
 func (Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
-		ID:  "http.meta_webhook.dedup.memory",
+		ID:  "http.meta_webhook.store.memory",
 		New: func() caddy.Module { return new(Store) },
 	}
 }
@@ -120,11 +120,11 @@ func (s boundedSet) Add(events []store.Key, window time.Duration) error {
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
-//	dedup memory {
+//	store memory {
 //		max_events <number>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Values(d, "dedup memory", map[string]func(string) error{
+	return caddyblock.Values(d, "store memory", map[string]func(string) error{
 		"max_events": func(value string) error {
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 1 || n > maxEvents {

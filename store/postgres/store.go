@@ -52,7 +52,7 @@ type Store struct {
 // CaddyModule returns the Caddy module information.
 func (Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
-		ID:  "http.meta_webhook.dedup.postgres",
+		ID:  "http.meta_webhook.store.postgres",
 		New: func() caddy.Module { return new(Store) },
 	}
 }
@@ -156,12 +156,12 @@ func uuids(events []store.Key) []pgtype.UUID {
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
-//	dedup postgres {
+//	store postgres {
 //		dsn   <connection string>
 //		table <name>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Values(d, "dedup postgres", map[string]func(string) error{
+	return caddyblock.Values(d, "store postgres", map[string]func(string) error{
 		"dsn":   func(value string) error { s.DSN = value; return nil },
 		"table": func(value string) error { s.Table = value; return nil },
 	})

@@ -1,0 +1,59 @@
+package metawebhook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+)
+
+// storeNamespace is the namespace of the modules that are stores.
+const storeNamespace = "http.meta_webhook.store"
+
+var defaultStore = json.RawMessage(`{"module":"memory"}`)
+
+// checkStore reports a store that is not registered.
+func checkStore(name string) error {
+	var names []string
+	for _, module := range caddy.GetModules(storeNamespace) {
+		names = append(names, module.ID.Name())
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	return fmt.Errorf("must be one of %s, not %q", strings.Join(names, ", "), name)
+}
+
+// provisionStore loads the module of the store, and opens the ledger of the
+// handler's name.
+func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.SharedLedger, error) {
+	var named struct {
+		Module string `json:"module"`
+	}
+	// Caddy's own error would show the options, a password among them.
+	if err := json.Unmarshal(h.StoreRaw, &named); err != nil {
+		return nil, errors.New("must be an object with the name of a module")
+	}
+	if err := checkStore(named.Module); err != nil {
+		return nil, fmt.Errorf("module: %v", err)
+	}
+	module, err := ctx.LoadModule(h, "StoreRaw")
+	if err != nil {
+		return nil, err
+	}
+	opener, ok := module.(store.Opener)
+	if !ok {
+		return nil, fmt.Errorf("module %T is not a store", module)
+	}
+	s := &delivery.SharedLedger{Open: func() (store.Ledger, error) { return opener.Open(h.Name) }}
+	if _, err := s.Acquire(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
