@@ -2,9 +2,7 @@ package metawebhook
 
 import (
 	"slices"
-	"strconv"
 
-	"github.com/dustin/go-humanize"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,6 +14,8 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
 )
 
 func init() {
@@ -57,97 +57,43 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // consume directive name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return caddyblock.Unmarshal(d, h.unmarshalOption)
+	return caddyblock.Module(d, h.unmarshalOption)
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
-	case "verify_token", "app_secret", "sign":
-		values := d.RemainingArgs()
-		if len(values) == 0 {
-			return d.ArgErr()
-		}
-		if slices.Contains(values, "") {
-			return d.Errf("%s is empty", option)
-		}
-		switch option {
-		case "verify_token":
-			h.VerifyToken = values
-		case "app_secret":
-			h.AppSecret = values
-		case "sign":
-			h.Sign = values
-		}
-		return nil
+	case "name":
+		return caddyblock.Value(d, &h.Name, caddyblock.Text, rule.NotEmpty)
+	case "verify_token":
+		return caddyblock.Values(d, &h.VerifyToken, secret.CheckAll)
+	case "app_secret":
+		return caddyblock.Values(d, &h.AppSecret, secret.CheckAll)
 	case "client_cert":
 		h.ClientCert = new(ClientCert)
 		return h.ClientCert.unmarshal(d)
+	case "deliver":
+		return caddyblock.Value(d, &h.Deliver, caddyblock.Text, delivery.ValidateDeliver)
+	case "cloudevents":
+		return caddyblock.Flag(d, &h.CloudEvents)
+	case "parallel":
+		return caddyblock.Value(d, &h.Parallel, caddyblock.Number, rule.AtLeastOne)
+	case "sign":
+		return caddyblock.Values(d, &h.Sign, secret.CheckAll)
+	case "timeout":
+		return caddyblock.Value(d, &h.Timeout, caddyblock.Duration, rule.Positive)
+	case "max_size":
+		return caddyblock.Value(d, &h.MaxSize, caddyblock.Size, checkMaxSize)
+	case "max_buffered":
+		return caddyblock.Value(d, &h.MaxBuffered, caddyblock.Size, checkMaxBuffered)
+	case "body_timeout":
+		return caddyblock.Value(d, &h.BodyTimeout, caddyblock.Duration, rule.Positive)
 	case "store":
 		return h.unmarshalStore(d)
 	case "dedup":
 		h.Dedup = new(Dedup)
 		return h.Dedup.unmarshal(d)
-	case "cloudevents":
-		if d.NextArg() {
-			return d.ArgErr()
-		}
-		h.CloudEvents = true
-		return nil
-	case "name", "deliver", "parallel", "max_size", "max_buffered", "body_timeout", "timeout":
-		return h.unmarshalValue(d, option)
 	}
-	return d.Errf("unrecognized meta_webhook option '%s'", option)
-}
-
-// unmarshalValue sets up an option of one value.
-func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
-	var value string
-	if !d.AllArgs(&value) {
-		return d.ArgErr()
-	}
-	switch option {
-	case "name":
-		if value == "" {
-			return d.Err("name is empty")
-		}
-		h.Name = value
-	case "deliver":
-		if err := delivery.ValidateDeliver(value); err != nil {
-			return d.WrapErr(err)
-		}
-		h.Deliver = value
-	case "parallel":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			return d.Errf("parallel: '%s' is not a whole number from 1 up", value)
-		}
-		h.Parallel = n
-	case "max_size", "max_buffered":
-		size, err := humanize.ParseBytes(value)
-		if err != nil || size < 1 || size > 1<<40 {
-			return d.Errf("%s: '%s' is not a size such as 4MB", option, value)
-		}
-		if option == "max_size" {
-			h.MaxSize = int64(size)
-		} else {
-			h.MaxBuffered = int64(size)
-		}
-	case "body_timeout", "timeout":
-		timeout, err := caddy.ParseDuration(value)
-		if err != nil || timeout <= 0 {
-			return d.Errf("%s: '%s' is not a duration such as 10s", option, value)
-		}
-		if option == "timeout" {
-			h.Timeout = caddy.Duration(timeout)
-		} else {
-			h.BodyTimeout = caddy.Duration(timeout)
-		}
-	}
-	return nil
+	return caddyblock.Unrecognized(d, "meta_webhook", option)
 }
 
 // unmarshal sets up the client certificate from Caddyfile tokens.
@@ -231,46 +177,36 @@ func (c *Dedup) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "window":
 		return c.unmarshalWindow(d)
 	case "on_error":
-		if !d.AllArgs(&c.OnError) {
-			return d.ArgErr()
-		}
-		if c.OnError != onErrorDeliver && c.OnError != onErrorReject {
-			return d.Errf("on_error: '%s' is neither %s nor %s", c.OnError, onErrorDeliver, onErrorReject)
-		}
-		return nil
+		return caddyblock.Value(d, &c.OnError, caddyblock.Text, checkOnError)
 	}
-	return d.Errf("unrecognized dedup option '%s'", option)
+	return caddyblock.Unrecognized(d, "dedup", option)
 }
 
 // unmarshalWindow sets up the window of an object, or of all others.
 func (c *Dedup) unmarshalWindow(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) != 1 && len(args) != 2 {
-		return d.ArgErr()
-	}
-	value := args[len(args)-1]
-	window, err := caddy.ParseDuration(value)
-	if err != nil || window <= 0 {
-		return d.Errf("window: '%s' is not a duration such as 36h", value)
-	}
-	if len(args) == 1 {
+	if d.CountRemainingArgs() != 2 {
 		if c.Window != 0 {
 			return d.Err("window is given twice")
 		}
-		c.Window = caddy.Duration(window)
-		return nil
+		return caddyblock.Value(d, &c.Window, caddyblock.Duration, rule.Positive)
 	}
-	object := args[0]
-	if object == "" {
-		return d.Err("window: the object is empty")
-	}
+	d.NextArg()
+	object := d.Val()
 	if _, ok := c.Windows[object]; ok {
 		return d.Errf("window of %s is given twice", object)
+	}
+	d.NextArg()
+	window, err := caddyblock.Duration(d.Val())
+	if err == nil {
+		err = checkWindowOf(object, window)
+	}
+	if err != nil {
+		return d.Errf("window: %v", err)
 	}
 	if c.Windows == nil {
 		c.Windows = make(map[string]caddy.Duration)
 	}
-	c.Windows[object] = caddy.Duration(window)
+	c.Windows[object] = window
 	return nil
 }
 

@@ -1,12 +1,14 @@
 package metawebhook
 
 import (
-	"fmt"
+	"cmp"
+	"errors"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 )
 
 // What becomes of events when the store fails.
@@ -67,22 +69,29 @@ func (c *Dedup) setDefaults() {
 func (c *Dedup) validate() error {
 	if c.Off {
 		if c.Window != 0 || c.Windows != nil || c.OnError != "" {
-			return fmt.Errorf("off: leaves no use for other options")
+			return errors.New("off: leaves no use for other options")
 		}
 		return nil
 	}
-	if c.Window < 0 {
-		return fmt.Errorf("window: must be longer than 0s")
-	}
 	for object, window := range c.Windows {
-		if object == "" || window <= 0 {
-			return fmt.Errorf("windows: each needs an object, and must be longer than 0s")
+		if err := checkWindowOf(object, window); err != nil {
+			return rule.For("windows", err)
 		}
 	}
-	if c.OnError != onErrorDeliver && c.OnError != onErrorReject {
-		return fmt.Errorf("on_error: %q is neither %s nor %s", c.OnError, onErrorDeliver, onErrorReject)
-	}
-	return nil
+	return cmp.Or(
+		rule.For("window", rule.Positive(c.Window)),
+		rule.For("on_error", checkOnError(c.OnError)),
+	)
+}
+
+func checkOnError(what string) error { return rule.OneOf(what, onErrorDeliver, onErrorReject) }
+
+// checkWindowOf checks the window of an object.
+func checkWindowOf(object string, window caddy.Duration) error {
+	return cmp.Or(
+		rule.For("object", rule.NotEmpty(object)),
+		rule.For(object, rule.Positive(window)),
+	)
 }
 
 // WindowOf implements delivery.Policy.

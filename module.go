@@ -5,6 +5,7 @@
 package metawebhook
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,8 @@ import (
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/store/file"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/store/memory"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/store/postgres"
@@ -169,7 +172,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // provisionInline sets up the delivery to the next handler.
 func (h *Handler) provisionInline(ctx caddy.Context) error {
-	keys, err := newSigningKeys(h.Sign)
+	keys, err := signingKeys(h.Sign)
 	if err != nil {
 		return fmt.Errorf("sign: %v", err)
 	}
@@ -191,6 +194,18 @@ func (h *Handler) provisionInline(ctx caddy.Context) error {
 	}
 	h.inline, h.stop = i, stop
 	return nil
+}
+
+// signingKeys resolves and parses the secrets that messages are signed with.
+func signingKeys(raw []string) (delivery.SigningKeys, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	resolved, err := secret.ResolveAll(raw)
+	if err != nil {
+		return nil, err
+	}
+	return delivery.ParseSigningKeys(resolved)
 }
 
 func (h *Handler) setDefaults() {
@@ -221,31 +236,29 @@ func (h *Handler) setDefaults() {
 
 // Validate reports options that have no meaning.
 func (h *Handler) Validate() error {
-	if err := h.Options.Validate(); err != nil {
-		return err
-	}
+	err := cmp.Or(
+		h.Options.Validate(),
+		rule.For("max_size", checkMaxSize(h.MaxSize)),
+		rule.For("max_buffered", checkMaxBuffered(h.MaxBuffered)),
+		rule.For("body_timeout", rule.Positive(h.BodyTimeout)),
+		rule.For("dedup", h.Dedup.validate()),
+	)
 	switch {
-	case h.MaxSize < 0:
-		return fmt.Errorf("max_size: must be at least 1")
-	case h.MaxSize > event.MaxSize:
-		return fmt.Errorf("max_size: must be at most %d", event.MaxSize)
+	case err != nil:
+		return err
 	case h.MaxBuffered/budget.LeastTimes < h.MaxSize:
 		return fmt.Errorf("max_buffered: must be at least %d times max_size", budget.LeastTimes)
-	case h.BodyTimeout < 0:
-		return fmt.Errorf("body_timeout: must be longer than 0s")
 	case h.Dedup.Off && h.StoreRaw != nil:
-		return fmt.Errorf("store: dedup off leaves nothing to remember")
-	}
-	if h.ClientCert != nil {
-		if err := h.ClientCert.validate(); err != nil {
-			return fmt.Errorf("client_cert: %v", err)
-		}
-	}
-	if err := h.Dedup.validate(); err != nil {
-		return fmt.Errorf("dedup: %v", err)
+		return errors.New("store: dedup off leaves nothing to remember")
+	case h.ClientCert != nil:
+		return rule.For("client_cert", h.ClientCert.validate())
 	}
 	return nil
 }
+
+func checkMaxSize(size int64) error { return rule.Between(size, 1, event.MaxSize) }
+
+func checkMaxBuffered(size int64) error { return rule.Between(size, 1, budget.Most) }
 
 // Cleanup gives back what Provision has opened.
 func (h *Handler) Cleanup() error {

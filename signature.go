@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
 )
 
 const (
@@ -44,7 +46,7 @@ func parseSignature(header http.Header) (sig signature, err error) {
 type secrets []*sync.Pool
 
 func newSecrets(raw []string) (secrets, error) {
-	resolved, err := resolveSecrets(raw)
+	resolved, err := secret.ResolveAll(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -24,10 +23,7 @@ func checkStore(name string) error {
 	for _, module := range caddy.GetModules(storeNamespace) {
 		names = append(names, module.ID.Name())
 	}
-	if slices.Contains(names, name) {
-		return nil
-	}
-	return fmt.Errorf("must be one of %s, not %q", strings.Join(names, ", "), name)
+	return rule.OneOf(name, names...)
 }
 
 // provisionStore loads the module of the store, and opens the ledger of the

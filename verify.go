@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
 )
 
 // verify returns the challenge of a verification request with this query, if
@@ -52,7 +54,7 @@ func parseVerification(query string) (challenge, token string, err error) {
 type tokens [][sha256.Size]byte
 
 func newTokens(raw []string) (tokens, error) {
-	resolved, err := resolveSecrets(raw)
+	resolved, err := secret.ResolveAll(raw)
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,12 @@
 package inspector
 
 import (
-	"strconv"
-
-	"github.com/dustin/go-humanize"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 )
 
 // The handler stands in front of whatever answers requests, and behind
@@ -38,69 +35,25 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		allow      <addresses...>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // consume directive name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return caddyblock.Unmarshal(d, h.unmarshalOption)
+	return caddyblock.Module(d, h.unmarshalOption)
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
-	case "pass":
-		if d.NextArg() {
-			return d.ArgErr()
-		}
-		h.Pass = true
-		return nil
-	case "allow":
-		h.Allow = d.RemainingArgs()
-		if len(h.Allow) == 0 {
-			return d.ArgErr()
-		}
-		for _, address := range h.Allow {
-			if _, err := caddyhttp.CIDRExpressionToPrefix(address); err != nil {
-				return d.Errf("allow: '%s' is neither an IP address nor a CIDR range", address)
-			}
-		}
-		return nil
-	case "name", "path", "max_events", "max_bytes":
-		return h.unmarshalValue(d, option)
-	}
-	return d.Errf("unrecognized meta_webhook_inspector option '%s'", option)
-}
-
-// unmarshalValue sets up an option of one value.
-func (h *Handler) unmarshalValue(d *caddyfile.Dispenser, option string) error {
-	var value string
-	if !d.AllArgs(&value) {
-		return d.ArgErr()
-	}
-	switch option {
 	case "name":
-		if value == "" {
-			return d.Err("name is empty")
-		}
-		h.Name = value
+		return caddyblock.Value(d, &h.Name, caddyblock.Text, rule.NotEmpty)
 	case "path":
-		if !isPath(value) {
-			return d.Errf("path: '%s' is not a path such as %s", value, defaultPath)
-		}
-		h.Path = value
+		return caddyblock.Value(d, &h.Path, caddyblock.Text, checkPath)
+	case "pass":
+		return caddyblock.Flag(d, &h.Pass)
 	case "max_events":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			return d.Errf("max_events: '%s' is not a whole number from 1 up", value)
-		}
-		h.MaxEvents = n
+		return caddyblock.Value(d, &h.MaxEvents, caddyblock.Number, rule.AtLeastOne)
 	case "max_bytes":
-		size, err := humanize.ParseBytes(value)
-		if err != nil || size < 1 || size > 1<<40 {
-			return d.Errf("max_bytes: '%s' is not a size such as 16MB", value)
-		}
-		h.MaxBytes = int64(size)
+		return caddyblock.Value(d, &h.MaxBytes, caddyblock.Size, rule.AtLeastOne)
+	case "allow":
+		return caddyblock.Values(d, &h.Allow, checkAllow)
 	}
-	return nil
+	return caddyblock.Unrecognized(d, "meta_webhook_inspector", option)
 }
 
 // Interface guard

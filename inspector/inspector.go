@@ -4,7 +4,7 @@
 package inspector
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -18,6 +18,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 )
 
 func init() {
@@ -103,12 +105,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	h.refusals = &rate.Sometimes{First: 5, Interval: 10 * time.Second}
 	h.setDefaults()
-	for _, address := range h.Allow {
-		prefix, err := caddyhttp.CIDRExpressionToPrefix(address)
-		if err != nil {
-			return fmt.Errorf("allow: %q is neither an IP address nor a CIDR range", address)
-		}
-		h.allowed = append(h.allowed, prefix.Masked())
+	var err error
+	if h.allowed, err = parseAllow(h.Allow); err != nil {
+		return rule.For("allow", err)
 	}
 
 	// a stream would keep the server from shutting down for as long as the
@@ -119,7 +118,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		server.RegisterOnShutdown(h.stop)
 	}
 
-	var err error
 	h.journal, err = openJournal(h.Name)
 	return err
 }
@@ -141,20 +139,36 @@ func (h *Handler) setDefaults() {
 
 // Validate reports options that have no meaning.
 func (h *Handler) Validate() error {
-	switch {
-	case !isPath(h.Path):
-		return fmt.Errorf("path: %q is not a path such as %s", h.Path, defaultPath)
-	case h.MaxEvents < 0:
-		return errors.New("max_events: must be at least 1")
-	case h.MaxBytes < 0:
-		return errors.New("max_bytes: must be at least 1")
+	return cmp.Or(
+		rule.For("path", checkPath(h.Path)),
+		rule.For("max_events", rule.AtLeastOne(h.MaxEvents)),
+		rule.For("max_bytes", rule.AtLeastOne(h.MaxBytes)),
+	)
+}
+
+// checkPath reports a path at which the page cannot be.
+func checkPath(p string) error {
+	if !strings.HasPrefix(p, "/") || path.Clean(p) != p {
+		return fmt.Errorf("must be a path such as %s, not %q", defaultPath, p)
 	}
 	return nil
 }
 
-// isPath reports whether the page can be at a path.
-func isPath(p string) bool {
-	return strings.HasPrefix(p, "/") && path.Clean(p) == p
+func checkAllow(addresses []string) error {
+	_, err := parseAllow(addresses)
+	return err
+}
+
+func parseAllow(addresses []string) ([]netip.Prefix, error) {
+	var allowed []netip.Prefix
+	for _, address := range addresses {
+		prefix, err := caddyhttp.CIDRExpressionToPrefix(address)
+		if err != nil {
+			return nil, fmt.Errorf("must be IP addresses or CIDR ranges, not %q", address)
+		}
+		allowed = append(allowed, prefix.Masked())
+	}
+	return allowed, nil
 }
 
 // Cleanup ends the streams of events, and gives the journal back.

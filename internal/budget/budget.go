@@ -18,6 +18,9 @@ const (
 // of it, and a body that moves to a larger buffer is in two for a moment.
 const LeastTimes = 4
 
+// Most is the most that max_buffered can be.
+const Most = 1 << 40
+
 // DefaultMax returns the default of max_buffered.
 func DefaultMax(maxSize int64) int64 { return max(defaultMax, defaultTimes*maxSize) }
 

@@ -3,14 +3,15 @@
 package delivery
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 )
 
 // The ways in which events are delivered.
@@ -19,9 +20,6 @@ const (
 	Batch    = "batch"
 	Original = "original"
 )
-
-// modes are the ways in which events are delivered.
-var modes = []string{Each, Batch, Original}
 
 // The defaults of the options.
 const (
@@ -81,28 +79,24 @@ func (o *Options) SetDefaults() {
 	}
 }
 
-// ValidateDeliver reports whether a way of delivery is one.
-func ValidateDeliver(mode string) error {
-	if !slices.Contains(modes, mode) {
-		return fmt.Errorf("deliver: %q is none of %s", mode, strings.Join(modes, ", "))
-	}
-	return nil
-}
+// ValidateDeliver reports a way of delivery that does not exist.
+func ValidateDeliver(mode string) error { return rule.OneOf(mode, Each, Batch, Original) }
 
 // Validate reports options that have no meaning.
 func (o *Options) Validate() error {
-	if err := ValidateDeliver(o.Deliver); err != nil {
-		return err
-	}
+	err := cmp.Or(
+		rule.For("deliver", ValidateDeliver(o.Deliver)),
+		rule.For("timeout", rule.Positive(o.Timeout)),
+	)
 	switch {
-	case o.CloudEvents && o.Deliver == Original:
-		return fmt.Errorf("cloudevents: with deliver original, bodies are Meta's own and no CloudEvents")
-	case o.Parallel != 0 && o.Deliver != Each:
+	case err != nil:
+		return err
+	case o.Deliver == Each:
+		return rule.For("parallel", rule.AtLeastOne(o.Parallel))
+	case o.Parallel != 0:
 		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", o.Deliver)
-	case o.Parallel < 0:
-		return fmt.Errorf("parallel: must be at least 1")
-	case o.Timeout < 0:
-		return fmt.Errorf("timeout: must be longer than 0s")
+	case o.CloudEvents && o.Deliver == Original:
+		return errors.New("cloudevents: with deliver original, bodies are Meta's own")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/boltfile"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
@@ -95,11 +96,11 @@ func (s *Store) Open(name string) (store.Ledger, error) {
 //		path <path>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Values(d, "store file", map[string]func(string) error{
-		"path": func(value string) error {
-			s.Path = value
-			return nil
-		},
+	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
+		if option == "path" {
+			return caddyblock.Value(d, &s.Path, caddyblock.Text, rule.NotEmpty)
+		}
+		return caddyblock.Unrecognized(d, "store file", option)
 	})
 }
 

@@ -3,14 +3,13 @@
 package memory
 
 import (
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
 )
@@ -64,12 +63,9 @@ func (s *Store) Provision(ctx caddy.Context) error {
 }
 
 // Validate reports options that have no meaning.
-func (s *Store) Validate() error {
-	if s.MaxEvents < 1 || s.MaxEvents > maxEvents {
-		return fmt.Errorf("max_events: must be from 1 to %d", maxEvents)
-	}
-	return nil
-}
+func (s *Store) Validate() error { return rule.For("max_events", checkMaxEvents(s.MaxEvents)) }
+
+func checkMaxEvents(n int) error { return rule.Between(n, 1, maxEvents) }
 
 // memories holds the events of every memory store, by the handler's name.
 var memories = caddy.NewUsagePool()
@@ -124,15 +120,11 @@ func (s boundedSet) Add(events []store.Key, window time.Duration) error {
 //		max_events <number>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Values(d, "store memory", map[string]func(string) error{
-		"max_events": func(value string) error {
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 || n > maxEvents {
-				return fmt.Errorf("max_events: '%s' is not a whole number from 1 to %d", value, maxEvents)
-			}
-			s.MaxEvents = n
-			return nil
-		},
+	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
+		if option == "max_events" {
+			return caddyblock.Value(d, &s.MaxEvents, caddyblock.Number, checkMaxEvents)
+		}
+		return caddyblock.Unrecognized(d, "store memory", option)
 	})
 }
 

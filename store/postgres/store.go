@@ -4,7 +4,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -14,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -63,20 +64,12 @@ func (s *Store) Provision(ctx caddy.Context) error {
 	if s.Table == "" {
 		s.Table = defaultTable
 	}
-	dsn, err := caddy.NewReplacer().ReplaceOrErr(s.DSN, true, true)
-	if err != nil {
-		return fmt.Errorf("dsn: %v", err)
-	}
-	s.dsn = dsn
-	return nil
-}
-
-// Validate reports options that have no meaning.
-func (s *Store) Validate() error {
 	if s.DSN == "" {
 		return errors.New("dsn: is required")
 	}
-	return nil
+	var err error
+	s.dsn, err = secret.Resolve(s.DSN)
+	return rule.For("dsn", err)
 }
 
 // setupTimeout is how long loading a configuration waits for the database.
@@ -161,16 +154,20 @@ func uuids(events []store.Key) []pgtype.UUID {
 //		table <name>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Values(d, "store postgres", map[string]func(string) error{
-		"dsn":   func(value string) error { s.DSN = value; return nil },
-		"table": func(value string) error { s.Table = value; return nil },
+	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
+		switch option {
+		case "dsn":
+			return caddyblock.Value(d, &s.DSN, caddyblock.Text, secret.Check)
+		case "table":
+			return caddyblock.Value(d, &s.Table, caddyblock.Text, rule.NotEmpty)
+		}
+		return caddyblock.Unrecognized(d, "store postgres", option)
 	})
 }
 
 // Interface guards
 var (
 	_ caddy.Provisioner     = (*Store)(nil)
-	_ caddy.Validator       = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 	_ store.Opener          = (*Store)(nil)
 	_ store.Ledger          = (*ledger)(nil)
