@@ -79,15 +79,18 @@ type Handler struct {
 	// The verify tokens, as set in Meta's App Dashboard beside the callback
 	// URL. Any one of them is accepted; give the old and the new one while
 	// you change it. At least one is required. Placeholders are replaced when
-	// the configuration is loaded; an empty token is an error.
+	// the configuration is loaded. A token is an error if it is empty, has a
+	// control character, or begins or ends with white space or a byte order
+	// mark.
 	VerifyToken []string `json:"verify_token,omitempty"`
 
 	// The app secrets. A notification is authentic if its signature was made
 	// with any one of them: give several while you rotate the secret, for
 	// several apps on one callback URL, or for an Instagram app with a secret
 	// of its own. At least one is required. Placeholders are replaced when
-	// the configuration is loaded; an empty secret is an error, because it
-	// would authenticate anyone.
+	// the configuration is loaded. A secret is an error if it is empty, which
+	// would authenticate anyone, has a control character, or begins or ends
+	// with white space or a byte order mark.
 	AppSecret []string `json:"app_secret,omitempty"`
 
 	// Accept only requests from whoever presents Meta's client certificate.

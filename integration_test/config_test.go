@@ -200,6 +200,7 @@ func TestProvisioningErrors(t *testing.T) {
 	t.Setenv("META_TEST_SET", "a-value-nobody-may-see")
 	t.Setenv("META_TEST_EMPTY", "")
 	t.Setenv("META_TEST_BLANK", " \t")
+	t.Setenv("META_TEST_LINE", "a-value-nobody-may-see\n")
 	const right = "verify_token a\napp_secret b"
 	for name, c := range map[string]struct {
 		options string
@@ -214,6 +215,8 @@ func TestProvisioningErrors(t *testing.T) {
 		"verify_token set to nothing":    {"verify_token {env.META_TEST_EMPTY}\napp_secret b", []string{"verify_token", "META_TEST_EMPTY"}},
 		"app_secret set to nothing":      {"verify_token a\napp_secret {env.META_TEST_EMPTY}", []string{"app_secret", "META_TEST_EMPTY"}},
 		"app_secret set to white space":  {"verify_token a\napp_secret {env.META_TEST_BLANK}", []string{"app_secret"}},
+		"app_secret with a line break":   {"verify_token a\napp_secret b {env.META_TEST_LINE}", []string{"app_secret", "META_TEST_LINE", "white space"}},
+		"dsn with a brace":               {right + "\nstore postgres {\ndsn postgres://caddy:{a-value-nobody-may-see}@db/app\n}", []string{"store", "dsn", `\{`}},
 		"verify_token white space":       {"verify_token \" \"\napp_secret b", []string{"verify_token"}},
 		"app_secret from no file":        {"verify_token a\napp_secret {file./no/such/file}", []string{"app_secret", "/no/such/file"}},
 		"app_secret unknown placeholder": {"verify_token a\napp_secret {no.such.placeholder}", []string{"app_secret"}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -58,11 +59,22 @@ func resolve(raw, name string) (string, error) {
 	return value, nil
 }
 
-// Check reports a value that cannot be meant. The error is what stands behind
-// the secret's name in a sentence.
+// byteOrderMark is what some editors put in front of a text.
+const byteOrderMark = "\ufeff"
+
+// Check reports a value that nobody means to be a secret: a stray blank makes
+// every signature wrong, and HMAC takes a key of NULs for the empty one. The
+// error is what stands behind the secret's name in a sentence.
 func Check(value string) error {
-	if strings.TrimSpace(value) == "" {
+	switch {
+	case strings.TrimSpace(value) == "":
 		return errors.New("is empty")
+	case strings.HasPrefix(value, byteOrderMark), strings.HasSuffix(value, byteOrderMark):
+		return errors.New("begins or ends with a byte order mark")
+	case strings.TrimSpace(value) != value:
+		return errors.New("begins or ends with white space")
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return errors.New("has a control character, such as a NUL or a line break")
 	}
 	return nil
 }

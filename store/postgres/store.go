@@ -4,6 +4,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -39,10 +42,12 @@ type Store struct {
 	// the pool (`pool_max_conns`), and, for PgBouncer in transaction mode,
 	// `default_query_exec_mode=exec`. What is missing comes from PostgreSQL's
 	// own environment variables such as `PGHOST`. Placeholders are replaced
-	// when the configuration is loaded. Required.
+	// when the configuration is loaded; a literal brace is written `\{`.
+	// Required.
 	DSN string `json:"dsn,omitempty"`
 
-	// The name of the table, with its schema if you like. Default:
+	// The name of the table, or of its schema and the table, as `app.events`.
+	// The dot is the only one. Default:
 	// `meta_webhook_dedup`.
 	Table string `json:"table,omitempty"`
 
@@ -70,6 +75,18 @@ func (s *Store) Provision(ctx caddy.Context) error {
 	var err error
 	s.dsn, err = secret.Resolve(s.DSN)
 	return rule.For("dsn", err)
+}
+
+// Validate reports options that have no meaning.
+func (s *Store) Validate() error { return rule.For("table", checkTable(s.Table)) }
+
+// checkTable reports a name that is not a table's, with or without its schema.
+func checkTable(name string) error {
+	parts := strings.Split(name, ".")
+	if len(parts) > 2 || slices.Contains(parts, "") {
+		return fmt.Errorf("must be a table, or a schema and a table such as app.events, not %q", name)
+	}
+	return nil
 }
 
 // setupTimeout is how long loading a configuration waits for the database.
@@ -159,7 +176,7 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "dsn":
 			return caddyblock.Value(d, &s.DSN, caddyblock.Text, secret.Check)
 		case "table":
-			return caddyblock.Value(d, &s.Table, caddyblock.Text, rule.NotEmpty)
+			return caddyblock.Value(d, &s.Table, caddyblock.Text, checkTable)
 		}
 		return caddyblock.Unrecognized(d, "store postgres", option)
 	})
@@ -168,6 +185,7 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ caddy.Provisioner     = (*Store)(nil)
+	_ caddy.Validator       = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 	_ store.Opener          = (*Store)(nil)
 	_ store.Ledger          = (*ledger)(nil)
