@@ -49,7 +49,7 @@ func wrapLedger(t testing.TB, h *Handler, wrap func(store.Ledger) store.Ledger) 
 		t.Fatal(err)
 	}
 	wrapped := wrap(ledger)
-	h.inline.Ledger = &delivery.SharedLedger{Open: func() (store.Ledger, error) { return wrapped, nil }}
+	h.inline.Ledger = &delivery.Shared[store.Ledger]{Open: func() (store.Ledger, error) { return wrapped, nil }}
 	if _, err := h.inline.Ledger.Acquire(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestStoreThatFails(t *testing.T) {
 			}
 			if tc.call == "open" {
 				opened := h.inline.Ledger
-				h.inline.Ledger = &delivery.SharedLedger{Open: func() (store.Ledger, error) { return nil, errors.New(secretly) }}
+				h.inline.Ledger = &delivery.Shared[store.Ledger]{Open: func() (store.Ledger, error) { return nil, errors.New(secretly) }}
 				defer func() { h.inline.Ledger = opened }()
 			}
 			core, logs := observer.New(zap.ErrorLevel)

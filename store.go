@@ -28,7 +28,7 @@ func checkStore(name string) error {
 
 // provisionStore loads the module of the store, and opens the ledger of the
 // handler's name.
-func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.SharedLedger, error) {
+func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.Shared[store.Ledger], error) {
 	var named struct {
 		Module string `json:"module"`
 	}
@@ -47,7 +47,7 @@ func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.SharedLedger, err
 	if !ok {
 		return nil, fmt.Errorf("module %T is not a store", module)
 	}
-	s := &delivery.SharedLedger{Open: func() (store.Ledger, error) { return opener.Open(h.Name) }}
+	s := &delivery.Shared[store.Ledger]{Open: func() (store.Ledger, error) { return opener.Open(h.Name) }}
 	if _, err := s.Acquire(); err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func newDelivery(b *testing.B, body []byte, events []event.Event, ledger store.L
 	return &delivery{
 		Inline: &Inline{
 			Sender: Sender{Observer: o}, Options: options, Policy: everWindow{}, Lease: DefaultLease,
-			Ledger: &SharedLedger{Open: func() (store.Ledger, error) { return ledger, nil }},
+			Ledger: &Shared[store.Ledger]{Open: func() (store.Ledger, error) { return ledger, nil }},
 		},
 		Notification: &Notification{Request: r, Next: accepts, Body: body, Events: events, Told: o.Received(r, len(body))},
 		ctx:          context.Background(),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // Inline delivers the events of a notification to the next handler while Meta
@@ -22,7 +23,7 @@ type Inline struct {
 	Sender
 	Options *Options
 	Policy  Policy        // nil without deduplication
-	Ledger  *SharedLedger // likewise
+	Ledger  *Shared[store.Ledger] // likewise
 	Lease   time.Duration // of claims
 
 	life *lifetime
