@@ -21,12 +21,19 @@ type Operator interface {
 	// latest first: an event that came again after its window was stored again.
 	Story(ctx context.Context, key Key) ([]Story, error)
 
-	// Replay puts events that fit into a destination's queue again, up to
-	// limit of them, and returns how many, and the cursor to go on from. The
-	// filter's Destination is where they were to be delivered before; empty
-	// finds those of any, and unmatched ones. An event that is waiting or
-	// under way at the destination is left as it is. With dry set, it only
-	// counts.
+	// Replay puts events that fit into a destination's queue again, the oldest
+	// first, up to limit of them, and returns how many, and the cursor to go on
+	// from. The filter's Destination is where they were to be delivered before;
+	// empty finds those of any, and unmatched ones. An event is replayed once,
+	// however many of its deliveries fit. One that is waiting or under way at
+	// the destination is left as it is. Calls that go on from a cursor do not
+	// find what has come since the first. With dry set, it only counts.
+	//
+	// A replay is in the lanes that the event had at the destination, or else
+	// at the first of its targets. An event without a target is in the lane of
+	// its conversation, see [LaneOf], if it has one.
+	//
+	// Replay fails with ErrFull and ErrBusy as Accept does.
 	Replay(ctx context.Context, destination string, f Filter, cursor string, limit int, dry bool) (n int, next string, err error)
 
 	// Discard ends deliveries that fit and are waiting or dead, likewise. The

@@ -62,14 +62,16 @@ type Queue interface {
 	// ends first. A destination that is paused has nothing due.
 	Take(ctx context.Context, destination string, want Want) ([]Delivery, error)
 
-	// Renew takes deliveries for another lease, and returns the numbers of
-	// those that are no longer the caller's.
+	// Renew takes deliveries for another lease, from now, and returns the
+	// numbers of those that are no longer the caller's. Their lease has ended,
+	// or they were settled.
 	Renew(ctx context.Context, destination string, lease time.Duration, held []Held) (lost []Number, err error)
 
 	// Settle records what has become of deliveries that were taken. Each is
 	// recorded whole, and in the order given. Done is recorded whoever has the
-	// delivery by now, for it stays true; the others only if it is still the
-	// caller's.
+	// delivery by now, and of one that is dead by now, for it stays true; the
+	// others only if the delivery is still the caller's, whose lease has not
+	// ended. What is done or discarded already stays as it is.
 	//
 	// A crash of the machine, though not one of the process, may undo what was
 	// settled within the last second. Those deliveries are then due again.
@@ -77,8 +79,9 @@ type Queue interface {
 
 	Operator
 
-	// Close ends the use of the queue. Calls to Take return; what is under way
-	// is due again. Nothing else is called afterwards.
+	// Close ends the use of the queue. Calls to Take return an error; what was
+	// taken through it and is under way is due again. Queues of the same name
+	// that are open go on. Nothing else is called afterwards.
 	Close() error
 }
 
@@ -142,6 +145,17 @@ type Target struct {
 // A Lane is a hash of what order is kept in. Two conversations that share one
 // by chance wait for each other, and nothing else comes of it.
 type Lane uint64
+
+// LaneOf returns the lane of what order is kept in, such as a conversation. It
+// is the same on every machine, and in every version: lanes are stored.
+func LaneOf(order string) Lane {
+	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
+	lane := uint64(offset)
+	for i := range len(order) {
+		lane = (lane ^ uint64(order[i])) * prime
+	}
+	return Lane(lane)
+}
 
 // A Number tells the deliveries of a queue apart. Later ones have higher
 // numbers; a replay is a delivery of its own.
