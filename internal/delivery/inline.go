@@ -22,9 +22,9 @@ import (
 type Inline struct {
 	Sender
 	Options *Options
-	Policy  Policy        // nil without deduplication
+	Policy  Policy                // nil without deduplication
 	Ledger  *Shared[store.Ledger] // likewise
-	Lease   time.Duration // of claims
+	Lease   time.Duration         // of claims
 
 	life *lifetime
 }

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"strings"
+
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
@@ -13,6 +15,10 @@ type Message struct {
 	ContentType string
 	Signature   []string // Meta's, where Body is what it signed
 	Body        []byte
+
+	Destination string // empty inline
+	Attempt     int    // from 1; 0 inline
+	Replay      bool
 }
 
 const typeJSON = "application/json"
@@ -36,13 +42,19 @@ var attributeOf = map[string]func(*event.Event) string{
 	"entry":   (*event.Event).Entry,
 	"field":   (*event.Event).Field,
 	"kind":    (*event.Event).Kind,
+
+	"conversation": (*event.Event).Conversation,
 }
 
 // Attribute implements observe.Attributes.
 func (a attributes) Attribute(name string) string {
 	of, ok := attributeOf[name]
 	if !ok {
-		return ""
+		path, _ := strings.CutPrefix(name, "data.")
+		of = func(e *event.Event) string {
+			value, _ := e.DataAt(path)
+			return value
+		}
 	}
 	value := of(&a[0])
 	for i := 1; i < len(a); i++ {
@@ -55,11 +67,14 @@ func (a attributes) Attribute(name string) string {
 
 // placeholder returns the value of an event placeholder.
 func (m *Message) placeholder(name string) (any, bool) {
-	if name == "id" {
+	switch name {
+	case "id":
 		return m.ID, true
-	}
-	if _, ok := attributeOf[name]; ok {
+	case "type", "source", "subject", "object", "entry", "field", "kind", "conversation":
 		return m.Attributes.Attribute(name), true
+	}
+	if path, ok := strings.CutPrefix(name, "data."); ok {
+		return m.Attributes.Attribute("data." + path), true
 	}
 	return nil, false
 }

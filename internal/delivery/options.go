@@ -1,5 +1,5 @@
 // Package delivery brings events to the app: [Inline] while Meta waits for the
-// answer.
+// answer, [Stored] after they are stored, by way of a queue.
 package delivery
 
 import (
@@ -23,8 +23,9 @@ const (
 
 // The defaults of the options.
 const (
-	defaultParallel = 16
-	defaultTimeout  = caddy.Duration(30 * time.Second)
+	defaultParallel  = 16
+	defaultMaxEvents = 100
+	defaultTimeout   = caddy.Duration(30 * time.Second)
 )
 
 // Options are how a message is made.
@@ -39,6 +40,15 @@ type Options struct {
 	// - `original`: one request for each notification, with the bytes and the
 	// signature that Meta sent, unless every event in it was delivered before.
 	Deliver string `json:"deliver,omitempty"`
+
+	// How many events a request may carry with `batch`, where events are
+	// stored. Default: 100.
+	MaxEvents int `json:"max_events,omitempty"`
+
+	// How long to wait with `batch`, where events are stored, for as many
+	// events as `max_events` once there is one. Default: 0s, which takes what
+	// is there.
+	MaxWait caddy.Duration `json:"max_wait,omitempty"`
 
 	// Label bodies with the media types of CloudEvents,
 	// `application/cloudevents+json` and, for `batch`,
@@ -82,8 +92,42 @@ func (o *Options) SetDefaults() {
 // ValidateDeliver reports a way of delivery that does not exist.
 func ValidateDeliver(mode string) error { return rule.OneOf(mode, Each, Batch, Original) }
 
-// Validate reports options that have no meaning.
+// inherit sets the options that are not given to those of others.
+func (o *Options) inherit(of *Options) {
+	if o.Deliver == "" {
+		o.Deliver, o.MaxEvents, o.MaxWait = of.Deliver, of.MaxEvents, of.MaxWait
+	}
+	o.CloudEvents = o.CloudEvents || of.CloudEvents && o.Deliver != Original
+	if o.Parallel == 0 {
+		o.Parallel = of.Parallel
+	}
+	if o.Sign == nil {
+		o.Sign = of.Sign
+	}
+	if o.Timeout == 0 {
+		o.Timeout = of.Timeout
+	}
+}
+
+// Validate reports options that have no meaning for inline delivery.
 func (o *Options) Validate() error {
+	if err := o.validateMessage(); err != nil {
+		return err
+	}
+	switch {
+	case o.Deliver == Each:
+		return rule.For("parallel", rule.AtLeastOne(o.Parallel))
+	case o.Parallel != 0:
+		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", o.Deliver)
+	case o.MaxEvents != 0 || o.MaxWait != 0:
+		return errors.New("deliver: without a destination, a batch is the events of one notification")
+	}
+	return nil
+}
+
+// validateMessage reports options that have no meaning wherever a message is
+// for.
+func (o *Options) validateMessage() error {
 	err := cmp.Or(
 		rule.For("deliver", ValidateDeliver(o.Deliver)),
 		rule.For("timeout", rule.Positive(o.Timeout)),
@@ -91,12 +135,12 @@ func (o *Options) Validate() error {
 	switch {
 	case err != nil:
 		return err
-	case o.Deliver == Each:
-		return rule.For("parallel", rule.AtLeastOne(o.Parallel))
-	case o.Parallel != 0:
-		return fmt.Errorf("parallel: with deliver %s, there is one request for each notification", o.Deliver)
 	case o.CloudEvents && o.Deliver == Original:
 		return errors.New("cloudevents: with deliver original, bodies are Meta's own")
+	case o.Deliver != Batch && (o.MaxEvents != 0 || o.MaxWait != 0):
+		return fmt.Errorf("deliver: %s takes no number of events, and no wait", o.Deliver)
+	case o.MaxEvents < 0 || o.MaxWait < 0:
+		return errors.New("deliver: a batch has at least 1 event, and waits 0s or longer")
 	}
 	return nil
 }

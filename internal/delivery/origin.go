@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -58,3 +60,37 @@ func (o *Origin) pass(from http.Header, names []string) {
 		}
 	}
 }
+
+// A storedOrigin is an Origin as it is stored.
+type storedOrigin struct {
+	URL       string      `json:"url"`
+	URI       string      `json:"uri"`
+	Host      string      `json:"host,omitempty"`
+	Remote    string      `json:"remote,omitempty"`
+	Proto     string      `json:"proto,omitempty"`
+	Header    http.Header `json:"header,omitempty"`
+	Signature []string    `json:"signature,omitempty"` // Meta's
+}
+
+// encode returns the origin as it is stored, with Meta's signature.
+func (o *Origin) encode(signature []string) []byte {
+	text, _ := json.Marshal(storedOrigin{o.URL.String(), o.RequestURI, o.Host, o.RemoteAddr, o.Proto, o.Header, signature}) // strings never fail
+	return text
+}
+
+// decodeOrigin returns the origin that encode has stored, and the signature.
+func decodeOrigin(stored []byte) (*Origin, []string, error) {
+	var s storedOrigin
+	if err := json.Unmarshal(stored, &s); err != nil {
+		return nil, nil, errOrigin
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, nil, errOrigin
+	}
+	o := &Origin{URL: *u, RequestURI: s.URI, Host: s.Host, RemoteAddr: s.Remote, Proto: s.Proto, Header: s.Header}
+	o.ProtoMajor, o.ProtoMinor, _ = http.ParseHTTPVersion(s.Proto)
+	return o, s.Signature, nil
+}
+
+var errOrigin = errors.New("the stored origin is damaged")

@@ -51,6 +51,9 @@ func (s *Sender) request(ctx context.Context, to *Chain, o *Origin, m *Message, 
 		if name, ok := strings.CutPrefix(key, "http.meta_webhook.event."); ok {
 			return m.placeholder(name)
 		}
+		if key == "http.meta_webhook.attempt" && m.Attempt > 0 {
+			return m.Attempt, true
+		}
 		if outer == nil {
 			return nil, false
 		}
@@ -67,6 +70,12 @@ func (s *Sender) header(ctx context.Context, o *Origin, m *Message) http.Header 
 		"Content-Length":  values[1:2:2],
 		"Webhook-Id":      values[2:3:3],
 		"Idempotency-Key": values[3:4:4], // lets net/http send a POST again when a kept-alive connection turns out to be closed
+	}
+	if m.Attempt > 0 {
+		h["Webhook-Attempt"] = []string{strconv.Itoa(m.Attempt)}
+	}
+	if m.Replay {
+		h["Webhook-Replay"] = []string{"true"}
 	}
 	s.Keys.sign(h, m.ID, m.Body, time.Now())
 	if m.Signature != nil {

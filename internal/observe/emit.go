@@ -13,6 +13,9 @@ import (
 const (
 	eventRefused = "meta_webhook.refused"
 	eventFailed  = "meta_webhook.failed"
+	eventDead    = "meta_webhook.dead"
+	eventDown    = "meta_webhook.destination_down"
+	eventUp      = "meta_webhook.destination_up"
 )
 
 // An emitter emits events to their subscribers in the configuration.

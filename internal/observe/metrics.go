@@ -23,7 +23,7 @@ var (
 	notificationsTotal = prometheus.NewCounterVec(prometheus.CounterOpts(metric("notifications_total",
 		"Notifications, by result: ok, or the reason why they were refused or have to come again.")), []string{"name", "result"})
 	eventsTotal = prometheus.NewCounterVec(prometheus.CounterOpts(metric("events_total",
-		"Events of authentic notifications, by object, kind, and outcome: delivered, duplicate of a delivered one, or failed.")),
+		"Events of authentic notifications, by object, kind, and outcome: delivered, duplicate of an earlier one, or failed; or stored, or unmatched by any destination.")),
 		[]string{"name", "object", "kind", "outcome"})
 	deliveryDuration = prometheus.NewHistogramVec(histogram("delivery_duration_seconds",
 		"How long the next handler took for what it was handed.", prometheus.DefBuckets), []string{"name"})
@@ -35,6 +35,16 @@ var (
 		"How long duplicates waited for the outcome of a delivery.", prometheus.DefBuckets), []string{"name"})
 )
 
+// The collectors of stored delivery.
+var (
+	attemptsTotal = prometheus.NewCounterVec(prometheus.CounterOpts(metric("attempts_total",
+		"Attempts to deliver stored events, by destination and outcome: delivered, or why it failed.")), []string{"name", "destination", "outcome"})
+	deadTotal = prometheus.NewCounterVec(prometheus.CounterOpts(metric("dead_events_total",
+		"Stored events that were given up, by destination and the cause of the last failure.")), []string{"name", "destination", "cause"})
+	destinationClosed = prometheus.NewGaugeVec(prometheus.GaugeOpts(metric("destination_closed",
+		"1 while a destination is down and only probed, else 0.")), []string{"name", "destination"})
+)
+
 // A countsOfNames is a collector that has what it counts by the handlers' names.
 type countsOfNames interface {
 	prometheus.Collector
@@ -43,6 +53,7 @@ type countsOfNames interface {
 
 var countsByName = []countsOfNames{
 	verificationsTotal, notificationsTotal, eventsTotal, deliveryDuration, notificationSize, dedupErrors, dedupWait,
+	attemptsTotal, deadTotal, destinationClosed,
 }
 
 func metric(name, help string) prometheus.Opts {
@@ -58,6 +69,8 @@ const (
 	outcomeDelivered = "delivered"
 	outcomeDuplicate = "duplicate"
 	outcomeFailed    = "failed"
+	outcomeStored    = "stored"
+	outcomeUnmatched = "unmatched"
 )
 
 // A meter counts for one handler.

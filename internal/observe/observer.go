@@ -133,6 +133,12 @@ func (n *Notification) Failed(events []event.Event) {
 	n.o.state.owe(n.start, events)
 }
 
+// Stored states that events are stored, for a destination or more.
+func (n *Notification) Stored(events []event.Event) { n.o.meter.count(events, outcomeStored) }
+
+// Unmatched states that events are stored, and match no destination.
+func (n *Notification) Unmatched(events []event.Event) { n.o.meter.count(events, outcomeUnmatched) }
+
 // Rejected states that events were not tried, because the store failed.
 func (n *Notification) Rejected(events []event.Event) {
 	n.rejected = true
@@ -174,9 +180,10 @@ type Attributes interface {
 
 // A Message is what is told of one request to the app.
 type Message struct {
-	ID         string
-	Events     int
-	Attributes Attributes
+	ID          string
+	Events      int
+	Attributes  Attributes
+	Destination string // empty inline
 }
 
 // A Failure is why a message was not delivered.

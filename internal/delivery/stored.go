@@ -1,0 +1,247 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+)
+
+// Stored answers Meta once the events of a notification are stored, and
+// delivers them to destinations afterwards:
+//
+//	accept: events → targets → one durable write
+//	each destination: see worker
+type Stored struct {
+	Observer     *observe.Observer
+	Policy       Policy // nil without deduplication
+	Queue        *Shared[store.Queue]
+	Destinations []*Destination
+
+	// How many bytes of bodies may be read ahead of the attempts, of all
+	// destinations together.
+	ReadAhead int64
+
+	stop    context.CancelFunc // no new attempt
+	abort   context.CancelFunc // nor the rest of those under way
+	running sync.WaitGroup     // the workers
+}
+
+// The errors of a notification that could not be stored.
+var (
+	ErrStoreFull = errors.New("the store is full")
+	ErrStoreBusy = errors.New("the store is busy")
+)
+
+// Start begins to deliver.
+func (s *Stored) Start() error {
+	queue, err := s.Queue.Acquire()
+	if err != nil {
+		return err
+	}
+	var taking, sending context.Context
+	taking, s.stop = context.WithCancel(context.Background())
+	sending, s.abort = context.WithCancel(context.Background())
+	for _, d := range s.Destinations {
+		w := s.worker(d, queue, sending)
+		s.running.Go(func() { w.run(taking) })
+	}
+	go func() {
+		s.running.Wait()
+		s.abort()
+		if err := s.Queue.Release(); err != nil {
+			s.Observer.StoreFailed("close", err)
+		}
+	}()
+	return nil
+}
+
+func (s *Stored) worker(d *Destination, queue store.Queue, sending context.Context) *worker {
+	told := s.Observer.Destination(d.Name)
+	w := &worker{
+		to: d, queue: queue, told: told, sending: sending,
+		sender: Sender{Keys: d.keys, Observer: s.Observer, Timeout: time.Duration(d.Timeout), Keep: keptAnswer},
+		gate:   newGate(d.Parallel, told.Closed),
+		bytes:  max(1, s.ReadAhead/int64(len(s.Destinations))),
+	}
+	if d.Rate > 0 {
+		w.pace = rate.NewLimiter(rate.Limit(d.Rate), max(1, int(d.Rate)))
+	}
+	return w
+}
+
+// Stop begins no new attempt. Those under way come to their end, and the queue
+// is released then.
+func (s *Stored) Stop() {
+	if s.stop != nil {
+		s.stop()
+	}
+}
+
+// Finish waits until the attempts under way have come to their end, or the
+// grace period has; those that are left are cancelled then, and made again by
+// whatever delivers next. A grace period of 0 has no end.
+func (s *Stored) Finish(grace time.Duration) {
+	if s.stop == nil {
+		return
+	}
+	if grace > 0 {
+		timer := time.AfterFunc(grace, s.abort)
+		defer timer.Stop()
+	}
+	s.running.Wait()
+}
+
+// Deliver stores the events of a notification. It returns nil once they are
+// stored, now or before; else ErrStoreFull, ErrStoreBusy or ErrStore.
+func (s *Stored) Deliver(n *Notification) error {
+	queue, err := s.Queue.Acquire()
+	if err != nil {
+		return s.failed("open", n, err)
+	}
+	defer func() {
+		if err := s.Queue.Release(); err != nil {
+			s.Observer.StoreFailed("close", err)
+		}
+	}()
+	stored := s.notification(n)
+	// a sender that hangs up sends the notification again, which costs more
+	ctx, cancel := within(context.WithoutCancel(n.Request.Context()), storeTimeout)
+	defer cancel()
+	repeats, err := queue.Accept(ctx, stored)
+	if err != nil {
+		return s.failed("accept", n, err)
+	}
+	for i := range n.Events {
+		one := n.Events[i : i+1]
+		switch {
+		case repeats != nil && repeats[i]:
+			n.Told.Repeated(one)
+		case len(stored.Events[i].Targets) == 0 && len(stored.Whole.Targets) == 0:
+			n.Told.Unmatched(one)
+		default:
+			n.Told.Stored(one)
+		}
+	}
+	return nil
+}
+
+// failed returns the error of a notification that was not stored.
+func (s *Stored) failed(operation string, n *Notification, err error) error {
+	s.Observer.StoreFailed(operation, err)
+	n.Told.Rejected(n.Events)
+	switch {
+	case errors.Is(err, store.ErrFull):
+		return ErrStoreFull
+	case errors.Is(err, store.ErrBusy):
+		return ErrStoreBusy
+	}
+	return ErrStore
+}
+
+// notification returns what is stored of a notification.
+func (s *Stored) notification(n *Notification) *store.Notification {
+	origin := OriginOf(n.Request)
+	stored := &store.Notification{
+		Received: n.Told.Start(),
+		Origin:   origin.encode(n.Request.Header[signatureHeader]),
+		Events:   make([]store.Event, len(n.Events)),
+	}
+	room := 0
+	for i := range n.Events {
+		room += n.Events[i].JSONRoom()
+	}
+	bodies := make([]byte, 0, room) // all in one piece
+	for i := range n.Events {
+		e, from := &n.Events[i], len(bodies)
+		bodies = e.AppendJSON(bodies)
+		stored.Events[i] = store.Event{Key: store.Key(e.ID()), Window: s.window(e), Info: infoOf(e), Body: bodies[from:len(bodies):len(bodies)]}
+	}
+	for _, d := range s.Destinations {
+		if d.Deliver == Original {
+			s.addressWhole(d, n, origin, stored)
+			continue
+		}
+		for i := range n.Events {
+			if d.wants(n, origin, n.Events[i:i+1]) {
+				stored.Events[i].Targets = append(stored.Events[i].Targets, d.target(n.Events[i:i+1]))
+			}
+		}
+	}
+	return stored
+}
+
+// window returns how long an event that comes again is a repeat.
+func (s *Stored) window(e *event.Event) time.Duration {
+	if s.Policy == nil {
+		return 0
+	}
+	return s.Policy.WindowOf(e)
+}
+
+// addressWhole addresses the notification itself to a destination that wants
+// any event in it.
+func (s *Stored) addressWhole(d *Destination, n *Notification, origin *Origin, stored *store.Notification) {
+	for i := range n.Events {
+		if !d.wants(n, origin, n.Events[i:i+1]) {
+			continue
+		}
+		if stored.Whole.Targets == nil {
+			stored.Whole.Key = store.Key(event.Digest(n.Events))
+			stored.Whole.Body = n.Body
+			stored.Whole.Info = sharedInfo(stored.Events)
+		}
+		stored.Whole.Targets = append(stored.Whole.Targets, d.target(n.Events))
+		return
+	}
+}
+
+// wants reports whether a destination gets an event.
+func (d *Destination) wants(n *Notification, origin *Origin, one []event.Event) bool {
+	if d.matchers == nil {
+		return true
+	}
+	m := newMessage(one[0].ID(), one)
+	to := d.chain
+	to.Before = n.Request
+	r := new(Sender).request(n.Request.Context(), &to, origin, &m, &answer{header: make(http.Header)})
+	match, err := d.matchers.AnyMatchWithError(r)
+	return match && err == nil
+}
+
+// target returns the target of events at a destination.
+func (d *Destination) target(events []event.Event) store.Target {
+	t := store.Target{Destination: d.Name}
+	for i := range events {
+		var order string
+		switch d.Order {
+		case orderConversation:
+			order = events[i].Conversation()
+		case orderEntry:
+			order = events[i].Object() + "\n" + events[i].Entry()
+		default:
+			return t
+		}
+		if lane := store.LaneOf(order); !slices.Contains(t.Lanes, lane) {
+			t.Lanes = append(t.Lanes, lane)
+		}
+	}
+	return t
+}
+
+// Interface guards
+var (
+	_ caddyhttp.Handler = untaken
+	_ caddy.Validator   = (*Destination)(nil)
+)

@@ -1,0 +1,83 @@
+package observe
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// A Destination tells what happens at one destination of stored events.
+type Destination struct {
+	o        *Observer
+	name     string
+	attempts *prometheus.CounterVec
+	dead     *prometheus.CounterVec
+	closed   prometheus.Gauge
+}
+
+// Destination returns the observer of a destination.
+func (o *Observer) Destination(name string) *Destination {
+	label := prometheus.Labels{"name": o.name, "destination": name}
+	d := &Destination{
+		o: o, name: name,
+		attempts: attemptsTotal.MustCurryWith(label),
+		dead:     deadTotal.MustCurryWith(label),
+		closed:   destinationClosed.With(label),
+	}
+	d.attempts.WithLabelValues(outcomeDelivered) // what has not happened yet is shown as zero
+	return d
+}
+
+// Attempted states that events were tried, and the cause of the failure, empty
+// after a success.
+func (d *Destination) Attempted(cause string, events int) {
+	outcome := outcomeDelivered
+	if cause != "" {
+		outcome = causeLabel(cause)
+	}
+	d.attempts.WithLabelValues(outcome).Add(float64(events))
+}
+
+// Died states that events were given up after an attempt that failed.
+func (d *Destination) Died(cause string, events int) {
+	d.dead.WithLabelValues(causeLabel(cause)).Add(float64(events))
+	suppressed, ok := d.o.state.lines.allow("dead "+d.name, moreLines)
+	if !ok {
+		return
+	}
+	d.o.logger.Error("given up", d.o.fields(suppressed,
+		zap.String("destination", d.name), zap.String("cause", cause), zap.Int("events", events))...)
+	d.o.events.emit(eventDead, func() map[string]any {
+		return map[string]any{"name": d.o.name, "destination": d.name, "cause": cause, "events": events, "suppressed": suppressed}
+	})
+}
+
+// Closed states that the destination is down, and only probed from now on, or
+// that it is up again.
+func (d *Destination) Closed(closed bool, cause string) {
+	name, fields := eventUp, d.o.fields(0, zap.String("destination", d.name))
+	if closed {
+		name = eventDown
+		d.closed.Set(1)
+		d.o.logger.Error("destination down", append(fields, zap.String("cause", cause))...)
+	} else {
+		d.closed.Set(0)
+		d.o.logger.Info("destination up", fields...)
+	}
+	d.o.events.emit(name, func() map[string]any {
+		return map[string]any{"name": d.o.name, "destination": d.name, "cause": cause}
+	})
+}
+
+// StoreFailed states that the store has failed in an operation for the
+// destination.
+func (d *Destination) StoreFailed(operation string, err error) { d.o.StoreFailed(operation, err) }
+
+// causeLabel returns the label of a cause: statuses by their class.
+func causeLabel(cause string) string {
+	if status, ok := strings.CutPrefix(cause, "http_"); ok && len(status) == 3 {
+		return "http_" + status[:1] + "xx"
+	}
+	return cause
+}
