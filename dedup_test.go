@@ -157,6 +157,20 @@ func TestStoreThatFails(t *testing.T) {
 	}
 }
 
+// TestStoreThatIsBusyIsNoReasonToDeliver has a claim wait for a connection in
+// vain.
+func TestStoreThatIsBusyIsNoReasonToDeliver(t *testing.T) {
+	for _, onError := range []string{onErrorDeliver, onErrorReject} {
+		h := provisioned(t, func(h *Handler) { h.Dedup = &Dedup{OnError: onError} })
+		watch(t, h).fail = func(string) error { return fmt.Errorf("waiting for a connection: %w", store.ErrBusy) }
+		next := new(app)
+		wantAnswer(t, h, testBody, next, 503, "store_busy")
+		if len(next.bodies) != 0 {
+			t.Errorf("on_error %s: got %d events delivered, want none", onError, len(next.bodies))
+		}
+	}
+}
+
 // TestStoreStaysOpenForRequestsThatOutliveTheConfiguration ends a
 // configuration, as a reload does, while a delivery is under way.
 func TestStoreStaysOpenForRequestsThatOutliveTheConfiguration(t *testing.T) {

@@ -58,6 +58,8 @@ var (
 
 	errOverloaded = refusal{http.StatusServiceUnavailable, "overloaded"}
 	errDedup      = refusal{http.StatusServiceUnavailable, "dedup_unavailable"}
+	errStoreFull  = refusal{http.StatusServiceUnavailable, "store_full"}
+	errStoreBusy  = refusal{http.StatusServiceUnavailable, "store_busy"}
 	errInFlight   = refusal{http.StatusServiceUnavailable, "in_flight"}
 )
 
@@ -79,6 +81,10 @@ func refusalOf(err error) error {
 	switch err {
 	case delivery.ErrStore:
 		return errDedup
+	case delivery.ErrStoreFull:
+		return errStoreFull
+	case delivery.ErrStoreBusy:
+		return errStoreBusy
 	case delivery.ErrInFlight:
 		return errInFlight
 	}

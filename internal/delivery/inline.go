@@ -142,11 +142,18 @@ func (d *delivery) deliverClaimed(l *Lease, events []event.Event) (elsewhere []e
 	return elsewhere, d.fold(failures)
 }
 
-// deliverUnclaimed does what the policy says while the store fails.
+// deliverUnclaimed does what the policy says while the store fails. A store
+// that is merely busy has not failed.
 func (d *delivery) deliverUnclaimed(events []event.Event, operation string, err error) error {
 	d.Observer.StoreFailed(operation, err)
-	if d.Policy.Rejects() {
+	busy := errors.Is(err, store.ErrBusy)
+	if busy || d.Policy.Rejects() {
 		d.Told.Rejected(events)
+	}
+	switch {
+	case busy:
+		return ErrStoreBusy // it works, and there may be claims in it
+	case d.Policy.Rejects():
 		return ErrStore
 	}
 	return d.fold(d.send(events, nil))
