@@ -25,7 +25,15 @@ func init() {
 
 func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(Handler)
-	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+	err := handler.unmarshal(h.Dispenser, func() error {
+		destination, err := delivery.UnmarshalDestination(h)
+		if err != nil {
+			return err
+		}
+		handler.Destinations = append(handler.Destinations, destination)
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return handler, nil
@@ -55,9 +63,25 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			window   [<object>] <duration>
 //			on_error deliver|reject
 //		}
+//		destination  <name> [<matcher>] {
+//			<options and directives...>
+//		}
 //	}
+//
+// A destination is read as part of a site alone, whose matchers and directives
+// it uses.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return caddyblock.Module(d, h.unmarshalOption)
+	return h.unmarshal(d, func() error { return d.Err("destination: belongs into a site") })
+}
+
+// unmarshal sets up the handler, with destination for the block of that name.
+func (h *Handler) unmarshal(d *caddyfile.Dispenser, destination func() error) error {
+	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
+		if option == "destination" {
+			return destination()
+		}
+		return h.unmarshalOption(d, option)
+	}, "destination")
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
@@ -71,16 +95,6 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "client_cert":
 		h.ClientCert = new(ClientCert)
 		return h.ClientCert.unmarshal(d)
-	case "deliver":
-		return caddyblock.Value(d, &h.Deliver, caddyblock.Text, delivery.ValidateDeliver)
-	case "cloudevents":
-		return caddyblock.Flag(d, &h.CloudEvents)
-	case "parallel":
-		return caddyblock.Value(d, &h.Parallel, caddyblock.Number, rule.AtLeastOne)
-	case "sign":
-		return caddyblock.Values(d, &h.Sign, secret.CheckAll)
-	case "timeout":
-		return caddyblock.Value(d, &h.Timeout, caddyblock.Duration, rule.Positive)
 	case "max_size":
 		return caddyblock.Value(d, &h.MaxSize, caddyblock.Size, checkMaxSize)
 	case "max_buffered":
@@ -92,6 +106,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "dedup":
 		h.Dedup = new(Dedup)
 		return h.Dedup.unmarshal(d)
+	}
+	if known, err := h.UnmarshalOption(d, option); known {
+		return err
 	}
 	return caddyblock.Unrecognized(d, "meta_webhook", option)
 }

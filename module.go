@@ -125,10 +125,18 @@ type Handler struct {
 	// How to drop the repeats of events that were delivered.
 	Dedup *Dedup `json:"dedup,omitempty"`
 
+	// Where events are delivered after Meta was answered: the answer is 200 as
+	// soon as they are in the store, which must be `file` or `postgres`.
+	// Default: none, and events are delivered to the handlers behind this one
+	// before Meta is answered. Options of how a message is made, such as
+	// `deliver`, then count for every destination that has none of its own.
+	Destinations []*delivery.Destination `json:"destinations,omitempty"`
+
 	tokens  tokens
 	secrets secrets
 
-	inline   *delivery.Inline
+	inline   *delivery.Inline // without destinations
+	stored   *delivery.Stored // with destinations
 	observer *observe.Observer
 	budget   *budget.Budget
 
@@ -170,7 +178,36 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.budget = budget.Open(h.Name)
+	if len(h.Destinations) > 0 {
+		return h.provisionStored(ctx)
+	}
 	return h.provisionInline(ctx)
+}
+
+// provisionStored sets up the delivery to destinations.
+func (h *Handler) provisionStored(ctx caddy.Context) error {
+	for _, d := range h.Destinations {
+		keys, err := signingKeys(d.Sign)
+		if err != nil {
+			return fmt.Errorf("destination %s: sign: %v", d.Name, err)
+		}
+		if err := d.Provision(ctx, keys); err != nil {
+			return err
+		}
+	}
+	queue, err := h.provisionQueue(ctx)
+	if err != nil {
+		return fmt.Errorf("store: %v", err)
+	}
+	s := &delivery.Stored{Observer: h.observer, Queue: queue, Destinations: h.Destinations, ReadAhead: h.MaxBuffered / 4}
+	if !h.Dedup.Off {
+		s.Policy = h.Dedup
+	}
+	if err := s.StartOnce(*h.named); err != nil {
+		return fmt.Errorf("store: %v", err)
+	}
+	h.stored = s
+	return nil
 }
 
 // provisionInline sets up the delivery to the next handler.
@@ -215,7 +252,12 @@ func (h *Handler) setDefaults() {
 	if h.Name == "" {
 		h.Name = defaultName
 	}
-	h.Options.SetDefaults()
+	for _, d := range h.Destinations {
+		d.SetDefaults(&h.Options)
+	}
+	if len(h.Destinations) == 0 {
+		h.Options.SetDefaults()
+	}
 	if h.MaxSize == 0 {
 		h.MaxSize = defaultMaxSize
 	}
@@ -240,7 +282,7 @@ func (h *Handler) setDefaults() {
 // Validate reports options that have no meaning.
 func (h *Handler) Validate() error {
 	err := cmp.Or(
-		h.Options.Validate(),
+		h.validateDelivery(),
 		rule.For("max_size", checkMaxSize(h.MaxSize)),
 		rule.For("max_buffered", checkMaxBuffered(h.MaxBuffered)),
 		rule.For("body_timeout", rule.Positive(h.BodyTimeout)),
@@ -251,7 +293,7 @@ func (h *Handler) Validate() error {
 		return err
 	case h.MaxBuffered/budget.LeastTimes < h.MaxSize:
 		return fmt.Errorf("max_buffered: must be at least %d times max_size", budget.LeastTimes)
-	case h.Dedup.Off && h.StoreRaw != nil:
+	case h.Dedup.Off && h.StoreRaw != nil && len(h.Destinations) == 0:
 		return errors.New("store: dedup off leaves nothing to remember")
 	case h.ClientCert != nil:
 		return rule.For("client_cert", h.ClientCert.validate())
@@ -263,6 +305,24 @@ func checkMaxSize(size int64) error { return rule.Between(size, 1, event.MaxSize
 
 func checkMaxBuffered(size int64) error { return rule.Between(size, 1, budget.Most) }
 
+// validateDelivery reports options of the delivery that have no meaning.
+func (h *Handler) validateDelivery() error {
+	if len(h.Destinations) == 0 {
+		return h.Options.Validate()
+	}
+	seen := make(map[string]bool)
+	for _, d := range h.Destinations {
+		if err := d.Validate(); err != nil {
+			return err
+		}
+		if seen[d.Name] {
+			return fmt.Errorf("destination %s: there are two of this name", d.Name)
+		}
+		seen[d.Name] = true
+	}
+	return nil
+}
+
 // Cleanup gives back what Provision has opened.
 func (h *Handler) Cleanup() error {
 	if h.stop != nil {
@@ -271,6 +331,9 @@ func (h *Handler) Cleanup() error {
 	var err error
 	if h.inline != nil && h.inline.Ledger != nil {
 		err = h.inline.Ledger.Release()
+	}
+	if h.stored != nil {
+		err = delivery.End(*h.named)
 	}
 	if h.budget != nil {
 		err = errors.Join(err, h.budget.Close())

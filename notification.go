@@ -91,10 +91,21 @@ func (h *Handler) process(n *delivery.Notification, share *budget.Share) (err er
 		return nil
 	}
 	share.Give(room - int64(event.Held(n.Events)))
+	if h.stored != nil {
+		return h.store(n, share)
+	}
 	if room := h.Room(n.Events); !share.Take(room, share.ForAuthentic()) {
 		return tooMuch(room)
 	}
 	return h.inline.Deliver(n)
+}
+
+// store stores the events of a notification for their destinations.
+func (h *Handler) store(n *delivery.Notification, share *budget.Share) error {
+	if room := delivery.StoredRoom(n.Events); !share.Take(room, share.ForAuthentic()) {
+		return tooMuch(room)
+	}
+	return h.stored.Deliver(n)
 }
 
 // tooMuch refuses what does not fit into the memory that notifications may

@@ -29,17 +29,7 @@ func checkStore(name string) error {
 // provisionStore loads the module of the store, and opens the ledger of the
 // handler's name.
 func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.Shared[store.Ledger], error) {
-	var named struct {
-		Module string `json:"module"`
-	}
-	// Caddy's own error would show the options, a password among them.
-	if err := json.Unmarshal(h.StoreRaw, &named); err != nil {
-		return nil, errors.New("must be an object with the name of a module")
-	}
-	if err := checkStore(named.Module); err != nil {
-		return nil, fmt.Errorf("module: %v", err)
-	}
-	module, err := ctx.LoadModule(h, "StoreRaw")
+	module, err := h.loadStore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -52,4 +42,33 @@ func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.Shared[store.Ledg
 		return nil, err
 	}
 	return s, nil
+}
+
+// provisionQueue loads the module of the store, and returns the queue of the
+// handler's name, which is not open yet.
+func (h *Handler) provisionQueue(ctx caddy.Context) (*delivery.Shared[store.Queue], error) {
+	module, err := h.loadStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opener, ok := module.(store.QueueOpener)
+	if !ok {
+		return nil, errors.New("what Meta was answered 200 for would be gone with the process: with a destination, it must be file or postgres, or another that queues")
+	}
+	return &delivery.Shared[store.Queue]{Open: func() (store.Queue, error) { return opener.OpenQueue(h.Name) }}, nil
+}
+
+// loadStore loads the module of the store.
+func (h *Handler) loadStore(ctx caddy.Context) (any, error) {
+	var named struct {
+		Module string `json:"module"`
+	}
+	// Caddy's own error would show the options, a password among them.
+	if err := json.Unmarshal(h.StoreRaw, &named); err != nil {
+		return nil, errors.New("must be an object with the name of a module")
+	}
+	if err := checkStore(named.Module); err != nil {
+		return nil, fmt.Errorf("module: %v", err)
+	}
+	return ctx.LoadModule(h, "StoreRaw")
 }

@@ -18,12 +18,12 @@ type Setter func(d *caddyfile.Dispenser, option string) error
 
 // Module sets up a module from its name, which takes no arguments, and the
 // block of options that follows.
-func Module(d *caddyfile.Dispenser, set Setter) error {
+func Module(d *caddyfile.Dispenser, set Setter, repeatable ...string) error {
 	d.Next() // consume the name
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	return Unmarshal(d, set)
+	return Unmarshal(d, set, repeatable...)
 }
 
 // Unmarshal has set take each option of a block. None may come twice, but for

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
 )
 
 // UnmarshalOption sets up one of the options from Caddyfile tokens, and
@@ -23,23 +28,15 @@ import (
 func (o *Options) UnmarshalOption(d *caddyfile.Dispenser, option string) (known bool, err error) {
 	switch option {
 	case "deliver":
-		return true, o.unmarshalDeliver(d)
+		err = o.unmarshalDeliver(d)
 	case "cloudevents":
-		if d.NextArg() {
-			return true, d.ArgErr()
-		}
-		o.CloudEvents = true
+		err = caddyblock.Flag(d, &o.CloudEvents)
 	case "parallel":
-		o.Parallel, err = number(d, option)
+		err = caddyblock.Value(d, &o.Parallel, caddyblock.Number, rule.AtLeastOne)
 	case "sign":
-		if o.Sign = d.RemainingArgs(); len(o.Sign) == 0 {
-			return true, d.ArgErr()
-		}
-		if slices.Contains(o.Sign, "") {
-			return true, d.Errf("%s is empty", option)
-		}
+		err = caddyblock.Values(d, &o.Sign, secret.CheckAll)
 	case "timeout":
-		o.Timeout, err = duration(d, option)
+		err = caddyblock.Value(d, &o.Timeout, caddyblock.Duration, rule.Positive)
 	default:
 		return false, nil
 	}
@@ -52,22 +49,17 @@ func (o *Options) unmarshalDeliver(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	o.Deliver = args[0]
-	if err := ValidateDeliver(o.Deliver); err != nil {
-		return d.WrapErr(err)
-	}
-	if len(args) > 1 {
-		n, err := strconv.Atoi(args[1])
-		if err != nil || n < 1 {
-			return d.Errf("deliver: '%s' is not a number of events from 1 up", args[1])
+	err := ValidateDeliver(o.Deliver)
+	if err == nil && len(args) > 1 {
+		if o.MaxEvents, err = caddyblock.Number(args[1]); err == nil {
+			err = rule.AtLeastOne(o.MaxEvents)
 		}
-		o.MaxEvents = n
 	}
-	if len(args) > 2 {
-		wait, err := caddy.ParseDuration(args[2])
-		if err != nil || wait < 0 {
-			return d.Errf("deliver: '%s' is not a duration such as 1s", args[2])
-		}
-		o.MaxWait = caddy.Duration(wait)
+	if err == nil && len(args) > 2 {
+		o.MaxWait, err = caddyblock.Duration(args[2])
+	}
+	if err != nil {
+		return d.Errf("deliver: %v", err)
 	}
 	return nil
 }
@@ -144,26 +136,13 @@ func (d *Destination) unmarshalOption(t *caddyfile.Dispenser, option string) (kn
 	}
 	switch option {
 	case "order":
-		if !t.AllArgs(&d.Order) {
-			return true, t.ArgErr()
-		}
-		if !slices.Contains(orders, d.Order) {
-			return true, t.Errf("order: must be one of %s, not '%s'", strings.Join(orders, ", "), d.Order)
-		}
+		err = caddyblock.Value(t, &d.Order, caddyblock.Text, ValidateOrder)
 	case "retry":
-		return true, d.unmarshalRetry(t)
+		err = d.unmarshalRetry(t)
 	case "give_up":
-		d.GiveUp, err = duration(t, option)
+		err = caddyblock.Value(t, &d.GiveUp, caddyblock.Duration, rule.Positive)
 	case "rate":
-		var value string
-		if !t.AllArgs(&value) {
-			return true, t.ArgErr()
-		}
-		each, ok := strings.CutSuffix(value, "/s")
-		d.Rate, err = strconv.ParseFloat(each, 64)
-		if !ok || err != nil || !(d.Rate > 0 && d.Rate < 1e9) {
-			return true, t.Errf("rate: '%s' is not a number of requests a second, such as 200/s", value)
-		}
+		err = caddyblock.Value(t, &d.Rate, perSecond, nil)
 	default:
 		return false, nil
 	}
@@ -175,41 +154,24 @@ func (d *Destination) unmarshalRetry(t *caddyfile.Dispenser) error {
 	if len(args) != 1 && len(args) != 2 {
 		return t.ArgErr()
 	}
-	for i, to := range []*caddy.Duration{&d.RetryPause, &d.MaxRetryPause}[:len(args)] {
-		pause, err := caddy.ParseDuration(args[i])
-		if err != nil || pause <= 0 {
-			return t.Errf("retry: '%s' is not a duration such as 5s", args[i])
+	for i, pause := range []*caddy.Duration{&d.RetryPause, &d.MaxRetryPause}[:len(args)] {
+		var err error
+		if *pause, err = caddyblock.Duration(args[i]); err == nil {
+			err = rule.Positive(*pause)
 		}
-		*to = caddy.Duration(pause)
-	}
-	if len(args) == 2 && d.MaxRetryPause < d.RetryPause {
-		return t.Err("retry: the longest pause is shorter than the first")
+		if err != nil {
+			return t.Errf("retry: %v", err)
+		}
 	}
 	return nil
 }
 
-// number reads the one argument of an option, a whole number from 1 up.
-func number(d *caddyfile.Dispenser, option string) (int, error) {
-	var value string
-	if !d.AllArgs(&value) {
-		return 0, d.ArgErr()
+// perSecond parses a rate, such as 200/s.
+func perSecond(text string) (float64, error) {
+	each, ok := strings.CutSuffix(text, "/s")
+	rate, err := strconv.ParseFloat(each, 64)
+	if !ok || err != nil || !(rate > 0 && rate < 1e9) {
+		return 0, fmt.Errorf("must be a number of requests a second, such as 200/s, not %q", text)
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 {
-		return 0, d.Errf("%s: '%s' is not a whole number from 1 up", option, value)
-	}
-	return n, nil
-}
-
-// duration reads the one argument of an option, a duration.
-func duration(d *caddyfile.Dispenser, option string) (caddy.Duration, error) {
-	var value string
-	if !d.AllArgs(&value) {
-		return 0, d.ArgErr()
-	}
-	parsed, err := caddy.ParseDuration(value)
-	if err != nil || parsed <= 0 {
-		return 0, d.Errf("%s: '%s' is not a duration such as 10s", option, value)
-	}
-	return caddy.Duration(parsed), nil
+	return rate, nil
 }

@@ -81,6 +81,44 @@ func (s *Stored) worker(d *Destination, queue store.Queue, sending context.Conte
 	return w
 }
 
+// started holds what delivers from the queue of a name, by configuration and
+// name: a handler that is served in two places delivers once.
+var started = caddy.NewUsagePool()
+
+// StartOnce starts to deliver, unless another with this key has. It needs an
+// End with the key.
+func (s *Stored) StartOnce(key any) error {
+	_, _, err := started.LoadOrNew(key, func() (caddy.Destructor, error) { return s, s.Start() })
+	return err
+}
+
+// End ends what StartOnce began.
+func End(key any) error {
+	_, err := started.Delete(key)
+	return err
+}
+
+// Destruct implements caddy.Destructor. A new configuration goes on at once,
+// while the attempts under the old one come to their end; a process that exits
+// waits for them.
+func (s *Stored) Destruct() error {
+	s.Stop()
+	if caddy.Exiting() {
+		s.Finish(gracePeriod())
+	}
+	return nil
+}
+
+// gracePeriod returns how long the servers of this process have to finish, 0
+// without a limit.
+func gracePeriod() time.Duration {
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		return 0
+	}
+	return time.Duration(app.(*caddyhttp.App).GracePeriod)
+}
+
 // Stop begins no new attempt. Those under way come to their end, and the queue
 // is released then.
 func (s *Stored) Stop() {
@@ -158,11 +196,7 @@ func (s *Stored) notification(n *Notification) *store.Notification {
 		Origin:   origin.encode(n.Request.Header[signatureHeader]),
 		Events:   make([]store.Event, len(n.Events)),
 	}
-	room := 0
-	for i := range n.Events {
-		room += n.Events[i].JSONRoom()
-	}
-	bodies := make([]byte, 0, room) // all in one piece
+	bodies := make([]byte, 0, StoredRoom(n.Events)) // all in one piece
 	for i := range n.Events {
 		e, from := &n.Events[i], len(bodies)
 		bodies = e.AppendJSON(bodies)
@@ -180,6 +214,15 @@ func (s *Stored) notification(n *Notification) *store.Notification {
 		}
 	}
 	return stored
+}
+
+// StoredRoom returns how many bytes the bodies that are stored of events take
+// at most.
+func StoredRoom(events []event.Event) (room int64) {
+	for i := range events {
+		room += int64(events[i].JSONRoom())
+	}
+	return room
 }
 
 // window returns how long an event that comes again is a repeat.
