@@ -57,14 +57,37 @@ func (s *Stored) Start() error {
 		w := s.worker(d, queue, sending)
 		s.running.Go(func() { w.run(taking) })
 	}
+	unwatch := s.Observer.WatchQueue(statsOf(queue))
 	go func() {
 		s.running.Wait()
 		s.abort()
+		unwatch()
 		if err := s.Queue.Release(); err != nil {
 			s.Observer.StoreFailed("close", err)
 		}
 	}()
 	return nil
+}
+
+// statsOf returns how to ask a queue for what it holds.
+func statsOf(queue store.Queue) func(context.Context) (observe.QueueStats, error) {
+	return func(ctx context.Context) (shown observe.QueueStats, err error) {
+		stats, err := queue.Stats(ctx)
+		if err != nil {
+			return shown, err
+		}
+		shown.Bytes, shown.Capacity, shown.Free, shown.Damaged = stats.Bytes, stats.Capacity, stats.Free, stats.Damaged
+		for _, d := range stats.Destinations {
+			dead := int64(0)
+			for _, n := range d.Dead {
+				dead += n
+			}
+			shown.Destinations = append(shown.Destinations, observe.QueuedStats{
+				Destination: d.Destination, Waiting: d.Waiting, UnderWay: d.UnderWay, Dead: dead, Oldest: d.Oldest, Paused: d.Paused,
+			})
+		}
+		return shown, nil
+	}
 }
 
 func (s *Stored) worker(d *Destination, queue store.Queue, sending context.Context) *worker {

@@ -98,8 +98,10 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 			return nil, err
 		}
 	}
-	if err := register(ctx, undelivered); err != nil {
-		return nil, err
+	for _, c := range []prometheus.Collector{undelivered, queued} {
+		if err := register(ctx, c); err != nil {
+			return nil, err
+		}
 	}
 	label := prometheus.Labels{"name": name}
 	m := &meter{

@@ -18,6 +18,7 @@ type State struct {
 	name  string
 	since time.Time // the name is in use
 	lines lineLimit // of the log
+	queue queueWatch
 
 	mu               sync.Mutex
 	lastNotification time.Time
