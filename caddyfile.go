@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/callback"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
@@ -63,6 +64,9 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			window   [<object>] <duration>
 //			on_error deliver|reject
 //		}
+//		callback     deauthorize|data_deletion <path> {
+//			status_url <url>
+//		}
 //		destination  <name> [<matcher>] {
 //			<options and directives...>
 //		}
@@ -77,11 +81,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // unmarshal sets up the handler, with destination for the block of that name.
 func (h *Handler) unmarshal(d *caddyfile.Dispenser, destination func() error) error {
 	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
-		if option == "destination" {
+		switch option {
+		case "destination":
 			return destination()
+		case "callback":
+			c, err := callback.Unmarshal(d)
+			h.Callbacks = append(h.Callbacks, c)
+			return err
 		}
 		return h.unmarshalOption(d, option)
-	}, "destination")
+	}, "destination", "callback")
 }
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {

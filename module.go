@@ -19,6 +19,7 @@ import (
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/inspector" // comes with the plugin
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/budget"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/callback"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
@@ -124,6 +125,13 @@ type Handler struct {
 
 	// How to drop the repeats of events that were delivered.
 	Dedup *Dedup `json:"dedup,omitempty"`
+
+	// The app's other two callback URLs, at which Meta says that a user has
+	// removed the app or asks for the deletion of their data. What comes there
+	// is a form, signed with the app secret; it is delivered like other
+	// events. Neither carries Meta's client certificate. A path that none of
+	// them has is the callback URL of webhooks. Default: none.
+	Callbacks []*callback.Callback `json:"callbacks,omitempty"`
 
 	// Where events are delivered after Meta was answered: the answer is 200 as
 	// soon as they are in the store, which must be `file` or `postgres`.
@@ -288,6 +296,9 @@ func (h *Handler) Validate() error {
 		rule.For("body_timeout", rule.Positive(h.BodyTimeout)),
 		rule.For("dedup", h.Dedup.validate()),
 	)
+	for _, c := range h.Callbacks {
+		err = cmp.Or(err, rule.For("callback", c.Validate()))
+	}
 	switch {
 	case err != nil:
 		return err

@@ -1,6 +1,7 @@
 package metawebhook
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/budget"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/callback"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
@@ -20,6 +22,9 @@ import (
 //	GET   client certificate → token → challenge
 //	POST  client certificate → signature → events → delivery
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if c := h.callbackAt(r.URL.Path); c != nil {
+		return h.serveCallback(w, r, next, c)
+	}
 	if err := h.checkConnection(r); err != nil {
 		return h.refuseUnread(w, r, err)
 	}
@@ -70,10 +75,24 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	if !h.secrets.signed(body, signature) {
 		return h.refuse(w, r, errSignature)
 	}
-	told := h.observer.Received(r, len(body))
-	err = h.process(&delivery.Notification{Request: r, Next: next, Body: body, Told: told}, share)
-	answer := h.answer(w, r, err)
-	told.Answered(resultOf(err))
+	n := &delivery.Notification{Request: r, Next: next, Body: body, Told: h.observer.Received(r, len(body))}
+	return h.deliver(w, n, share, func() error {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	})
+}
+
+// deliver delivers the events of an authentic notification, and has confirm
+// answer a success.
+func (h *Handler) deliver(w http.ResponseWriter, n *delivery.Notification, share *budget.Share, confirm func() error) error {
+	err := h.process(n, share)
+	var answer error
+	if err == nil {
+		answer = confirm()
+	} else {
+		answer = h.refuseDelivery(w, n.Request, err)
+	}
+	n.Told.Answered(resultOf(err))
 	return answer
 }
 
@@ -112,12 +131,9 @@ func (h *Handler) store(n *delivery.Notification, share *budget.Share) error {
 // take.
 func tooMuch(needed int64) error { return refusedWith(errOverloaded, zap.Int64("needed", needed)) }
 
-// answer answers a notification with what became of it.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, err error) error {
-	if err == nil {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
+// refuseDelivery returns the error that answers a notification which was not
+// delivered.
+func (h *Handler) refuseDelivery(w http.ResponseWriter, r *http.Request, err error) error {
 	if undelivered, ok := errors.AsType[*delivery.Undelivered](err); ok {
 		setReason(r, observe.DeliveryFailed)
 		return caddyhttp.Error(undelivered.Status, undelivered)
@@ -134,4 +150,49 @@ func resultOf(err error) string {
 		return f.reason
 	}
 	return observe.DeliveryFailed
+}
+
+// callbackAt returns the callback whose path this is, or nil.
+func (h *Handler) callbackAt(path string) *callback.Callback {
+	for _, c := range h.Callbacks {
+		if c.Path == path {
+			return c
+		}
+	}
+	return nil
+}
+
+// serveCallback authenticates what Meta sends to one of the app's other
+// callback URLs, delivers it as an event, and answers it.
+func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, c *callback.Callback) error {
+	if r.Method != http.MethodPost {
+		return h.refuseUnread(w, r, errMethod)
+	}
+	share := h.budget.Share(h.MaxBuffered)
+	defer share.Free()
+	form, err := h.readBody(w, r, share)
+	if err != nil {
+		return h.refuseUnread(w, r, err)
+	}
+	request, err := callback.Parse(form)
+	if err != nil {
+		return h.refuse(w, r, refusedForm(err))
+	}
+	if !h.secrets.signed(request.Signed, request.Signature) {
+		return h.refuse(w, r, errSignature)
+	}
+	body, err := c.Notification(request)
+	if err != nil {
+		return h.refuse(w, r, refusedForm(err))
+	}
+	n := &delivery.Notification{Request: r, Next: next, Body: body, Told: h.observer.Received(r, len(form))}
+	return h.deliver(w, n, share, func() error {
+		if c.Kind != callback.DataDeletion {
+			w.WriteHeader(http.StatusOK)
+			return nil
+		}
+		code := n.Events[0].ID().String()
+		w.Header().Set("Content-Type", "application/json")
+		return json.NewEncoder(w).Encode(callback.Confirmation{URL: c.Status(code), Code: code})
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/callback"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
@@ -56,6 +57,11 @@ var (
 	errDuplicateName      = refusal{http.StatusBadRequest, "body_duplicate_name"}
 	errNotJSON            = refusal{http.StatusBadRequest, "body_not_json"}
 
+	errNoSignedRequest        = refusal{http.StatusUnauthorized, "signed_request_missing"}
+	errMalformedSignedRequest = refusal{http.StatusUnauthorized, "signed_request_malformed"}
+	errSignedRequestAlgorithm = refusal{http.StatusUnauthorized, "signed_request_algorithm"}
+	errSignedRequestPayload   = refusal{http.StatusBadRequest, "signed_request_payload"}
+
 	errOverloaded = refusal{http.StatusServiceUnavailable, "overloaded"}
 	errDedup      = refusal{http.StatusServiceUnavailable, "dedup_unavailable"}
 	errStoreFull  = refusal{http.StatusServiceUnavailable, "store_full"}
@@ -89,6 +95,19 @@ func refusalOf(err error) error {
 		return errInFlight
 	}
 	return err
+}
+
+// refusedForm returns the refusal of a callback's form.
+func refusedForm(err error) refusal {
+	switch err {
+	case callback.ErrMissing:
+		return errNoSignedRequest
+	case callback.ErrAlgorithm:
+		return errSignedRequestAlgorithm
+	case callback.ErrPayload:
+		return errSignedRequestPayload
+	}
+	return errMalformedSignedRequest
 }
 
 // refusedBody returns the refusal of a body that is not a notification.
