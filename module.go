@@ -207,7 +207,10 @@ func (h *Handler) provisionStored(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: %v", err)
 	}
-	s := &delivery.Stored{Observer: h.observer, Queue: queue, Destinations: h.Destinations, ReadAhead: h.MaxBuffered / 4}
+	s := &delivery.Stored{
+		Name: h.Name, Observer: h.observer, Queue: queue, Destinations: h.Destinations,
+		ReadAhead: h.MaxBuffered / 4,
+	}
 	if !h.Dedup.Off {
 		s.Policy = h.Dedup
 	}

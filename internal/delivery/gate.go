@@ -175,6 +175,13 @@ func (g *gate) schedule() {
 	g.probe = time.Now().Add(g.pause - early)
 }
 
+// isClosed reports whether the gate is closed.
+func (g *gate) isClosed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
 // nextProbe returns when the next probe may pass, and whether the gate is
 // closed.
 func (g *gate) nextProbe(now time.Time) (at time.Time, closed bool) {

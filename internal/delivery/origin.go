@@ -93,4 +93,16 @@ func decodeOrigin(stored []byte) (*Origin, []string, error) {
 	return o, s.Signature, nil
 }
 
+// ShownOrigin returns a stored origin as people may see it: without Meta's
+// signature.
+func ShownOrigin(stored []byte) json.RawMessage {
+	var s storedOrigin
+	if json.Unmarshal(stored, &s) != nil {
+		return nil
+	}
+	s.Signature = nil
+	shown, _ := json.Marshal(s) // strings never fail
+	return shown
+}
+
 var errOrigin = errors.New("the stored origin is damaged")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -24,6 +25,7 @@ import (
 //	accept: events → targets → one durable write
 //	each destination: see worker
 type Stored struct {
+	Name         string // of the handler
 	Observer     *observe.Observer
 	Policy       Policy // nil without deduplication
 	Queue        *Shared[store.Queue]
@@ -36,6 +38,8 @@ type Stored struct {
 	stop    context.CancelFunc // no new attempt
 	abort   context.CancelFunc // nor the rest of those under way
 	running sync.WaitGroup     // the workers
+	workers []*worker
+	ended   atomic.Bool
 }
 
 // The errors of a notification that could not be stored.
@@ -55,6 +59,7 @@ func (s *Stored) Start() error {
 	sending, s.abort = context.WithCancel(context.Background())
 	for _, d := range s.Destinations {
 		w := s.worker(d, queue, sending)
+		s.workers = append(s.workers, w)
 		s.running.Go(func() { w.run(taking) })
 	}
 	unwatch := s.Observer.WatchQueue(statsOf(queue))
@@ -146,6 +151,7 @@ func gracePeriod() time.Duration {
 // is released then.
 func (s *Stored) Stop() {
 	if s.stop != nil {
+		s.ended.Store(true)
 		s.stop()
 	}
 }

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -14,6 +15,7 @@ type Destination struct {
 	attempts *prometheus.CounterVec
 	dead     *prometheus.CounterVec
 	closed   prometheus.Gauge
+	history  *History
 }
 
 // Destination returns the observer of a destination.
@@ -24,6 +26,7 @@ func (o *Observer) Destination(name string) *Destination {
 		attempts: attemptsTotal.MustCurryWith(label),
 		dead:     deadTotal.MustCurryWith(label),
 		closed:   destinationClosed.With(label),
+		history:  o.state.history(name),
 	}
 	d.attempts.WithLabelValues(outcomeDelivered) // what has not happened yet is shown as zero
 	return d
@@ -35,9 +38,15 @@ func (d *Destination) Attempted(cause string, events int) {
 	outcome := outcomeDelivered
 	if cause != "" {
 		outcome = causeLabel(cause)
+	} else {
+		d.history.add(events, time.Now())
 	}
 	d.attempts.WithLabelValues(outcome).Add(float64(events))
 }
+
+// Delivered returns how many events were delivered in each minute of the last
+// hour.
+func (d *Destination) Delivered() []int64 { return d.history.Minutes(time.Now()) }
 
 // Died states that events were given up after an attempt that failed.
 func (d *Destination) Died(cause string, events int) {

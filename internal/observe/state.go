@@ -27,6 +27,7 @@ type State struct {
 	active           map[*Notification]struct{}
 	owed             map[event.ID]owedEvent
 	owing            atomic.Bool // there are some
+	histories        map[string]*History
 }
 
 // An owedEvent is one that was not delivered, and that Meta sends again.
@@ -47,6 +48,8 @@ func openState(name string) *State {
 			since:  time.Now(),
 			active: make(map[*Notification]struct{}),
 			owed:   make(map[event.ID]owedEvent),
+
+			histories: make(map[string]*History),
 		}, nil
 	})
 	return shared.(*State)

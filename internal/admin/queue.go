@@ -1,0 +1,259 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+)
+
+func init() {
+	caddy.RegisterModule(Queue{})
+}
+
+// The paths of what is stored.
+const (
+	DestinationsPath = "/meta_webhook/destinations"
+	EventsPath       = "/meta_webhook/events"
+)
+
+// Queue shows on Caddy's admin API what is stored for destinations, and
+// changes it:
+//
+//	GET  /meta_webhook/destinations                   every destination, what waits there, and how it goes
+//	POST /meta_webhook/destinations/pause|resume      keeps one from being delivered to, or lets it go on
+//	GET  /meta_webhook/events                         deliveries that fit, the latest first
+//	GET  /meta_webhook/events/{id}                    all that is stored of an event
+//	POST /meta_webhook/events/replay|discard          puts events into a queue again, or ends their delivery
+//
+// The query selects: handler, destination, state, id, object, kind,
+// conversation and text each have to fit; from and until are times in RFC 3339,
+// since is a duration such as 2h; limit and cursor turn the pages. Of replay,
+// to is the destination that gets the events. With dry_run, nothing is changed.
+type Queue struct {
+	logger *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Queue) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.meta_webhook_queue",
+		New: func() caddy.Module { return new(Queue) },
+	}
+}
+
+// Provision finds the logger.
+func (q *Queue) Provision(ctx caddy.Context) error {
+	q.logger = ctx.Logger()
+	return nil
+}
+
+// Routes returns the routes of what is stored.
+func (q *Queue) Routes() []caddy.AdminRoute {
+	route := func(pattern, method string, serve func(*http.Request) (any, error)) caddy.AdminRoute {
+		return caddy.AdminRoute{Pattern: pattern, Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			return answer(w, r, method, serve)
+		})}
+	}
+	return []caddy.AdminRoute{
+		route(DestinationsPath, http.MethodGet, q.destinations),
+		route(DestinationsPath+"/pause", http.MethodPost, func(r *http.Request) (any, error) { return q.pause(r, true) }),
+		route(DestinationsPath+"/resume", http.MethodPost, func(r *http.Request) (any, error) { return q.pause(r, false) }),
+		route(EventsPath, http.MethodGet, q.events),
+		route(EventsPath+"/{id}", http.MethodGet, q.story),
+		route(EventsPath+"/replay", http.MethodPost, q.replay),
+		route(EventsPath+"/discard", http.MethodPost, q.discard),
+	}
+}
+
+// destinations returns every destination, in the order of their names.
+func (q *Queue) destinations(r *http.Request) (any, error) {
+	all := make([]Destination, 0)
+	err := each(r, func(s *delivery.Stored, o store.Operator) error {
+		stats, err := o.Stats(r.Context())
+		if err != nil {
+			return err
+		}
+		all = append(all, destinationsOf(s, stats)...)
+		return nil
+	})
+	return all, err
+}
+
+// destinationsOf returns the destinations of a handler: those that are
+// configured, and those that have anything stored.
+func destinationsOf(s *delivery.Stored, stats store.Stats) []Destination {
+	var all []Destination
+	at := make(map[string]int)
+	for _, w := range s.Workers() {
+		d := Destination{Handler: s.Name, Destination: w.Destination, State: StateOpen, Delivered: w.Delivered, Causes: map[string]int64{}}
+		if w.Closed {
+			d.State = StateDown
+		}
+		at[w.Destination] = len(all)
+		all = append(all, d)
+	}
+	for _, stored := range stats.Destinations {
+		i, configured := at[stored.Destination]
+		if !configured {
+			i = len(all)
+			all = append(all, Destination{Handler: s.Name, Destination: stored.Destination, State: StateUnconfigured, Causes: map[string]int64{}})
+		}
+		d := &all[i]
+		d.Waiting, d.UnderWay, d.Oldest = stored.Waiting, stored.UnderWay, stored.Oldest
+		for cause, n := range stored.Dead {
+			d.Causes[cause] = n
+			d.Dead += n
+		}
+		if stored.Paused {
+			d.State = StatePaused
+		}
+	}
+	slices.SortFunc(all, func(a, b Destination) int { return cmp.Compare(a.Destination, b.Destination) })
+	return all
+}
+
+// pause pauses a destination, or lets it go on.
+func (q *Queue) pause(r *http.Request, paused bool) (any, error) {
+	s, err := one(r)
+	if err != nil {
+		return nil, err
+	}
+	destination := r.URL.Query().Get("destination")
+	if destination == "" {
+		return nil, badRequest("destination: name one")
+	}
+	err = s.Operate(func(o store.Operator) error { return o.Pause(r.Context(), destination, paused) })
+	if err == nil {
+		q.logger.Info("destination paused or resumed",
+			zap.String("name", s.Name), zap.String("destination", destination), zap.Bool("paused", paused), zap.String("by", r.RemoteAddr))
+	}
+	return struct{}{}, err
+}
+
+// events returns a page of deliveries that fit.
+func (q *Queue) events(r *http.Request) (any, error) {
+	s, err := one(r)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := selectionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	page := Events{Events: make([]Event, 0)}
+	err = s.Operate(func(o store.Operator) error {
+		found, next, err := o.List(r.Context(), sel.filter, sel.cursor, sel.limit)
+		page.Next = next
+		for i := range found {
+			page.Events = append(page.Events, eventOf(s.Name, &found[i]))
+		}
+		return err
+	})
+	return page, err
+}
+
+// story returns all that is stored of an event.
+func (q *Queue) story(r *http.Request) (any, error) {
+	key, err := keyOf(r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	stories := make([]Story, 0)
+	err = each(r, func(s *delivery.Stored, o store.Operator) error {
+		found, err := o.Story(r.Context(), key)
+		for i := range found {
+			stories = append(stories, storyOf(s.Name, &found[i]))
+		}
+		return err
+	})
+	if err == nil && len(stories) == 0 {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no event with this id is stored")}
+	}
+	return stories, err
+}
+
+// replay puts events that fit into a destination's queue again.
+func (q *Queue) replay(r *http.Request) (any, error) {
+	to := r.URL.Query().Get("to")
+	if to == "" {
+		return nil, badRequest("to: name the destination that gets the events")
+	}
+	return q.change(r, "replayed", func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
+		return o.Replay(ctx, to, sel.filter, sel.cursor, sel.limit, sel.dryRun)
+	}, zap.String("to", to))
+}
+
+// discard ends the delivery of events that fit.
+func (q *Queue) discard(r *http.Request) (any, error) {
+	return q.change(r, "discarded", func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
+		return o.Discard(ctx, sel.filter, sel.cursor, sel.limit, sel.dryRun)
+	})
+}
+
+// change changes events that fit, and logs what was changed.
+func (q *Queue) change(r *http.Request, what string, do func(context.Context, store.Operator, *selection) (int, string, error), fields ...zap.Field) (any, error) {
+	s, err := one(r)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := selectionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	c := Change{DryRun: sel.dryRun}
+	err = s.Operate(func(o store.Operator) (err error) {
+		c.Events, c.Next, err = do(r.Context(), o, sel)
+		return err
+	})
+	if c.Events > 0 && !c.DryRun {
+		q.logger.Info("events "+what, append(fields, zap.String("name", s.Name), zap.Int("events", c.Events),
+			zap.String("destination", sel.filter.Destination), zap.String("by", r.RemoteAddr))...)
+	}
+	return c, err
+}
+
+// each calls f with the queue of each handler that the query selects.
+func each(r *http.Request, f func(*delivery.Stored, store.Operator) error) error {
+	name := r.URL.Query().Get("handler")
+	for _, s := range delivery.Running() {
+		if name != "" && s.Name != name {
+			continue
+		}
+		if err := s.Operate(func(o store.Operator) error { return f(s, o) }); err != nil {
+			return fmt.Errorf("handler %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// one returns what delivers for the one handler that the query selects.
+func one(r *http.Request) (*delivery.Stored, error) {
+	name := r.URL.Query().Get("handler")
+	all := delivery.Running()
+	if name != "" {
+		all = slices.DeleteFunc(all, func(s *delivery.Stored) bool { return s.Name != name })
+	}
+	switch len(all) {
+	case 0:
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no handler of this name has destinations")}
+	case 1:
+		return all[0], nil
+	}
+	return nil, badRequest("handler: there are several, name one")
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner = (*Queue)(nil)
+	_ caddy.AdminRouter = (*Queue)(nil)
+)

@@ -1,0 +1,145 @@
+package admin
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+)
+
+// answer answers a request with what serve returns, in JSON.
+func answer(w http.ResponseWriter, r *http.Request, method string, serve func(*http.Request) (any, error)) error {
+	if r.Method != method {
+		w.Header().Set("Allow", method)
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed")}
+	}
+	shown, err := serve(r)
+	if err != nil {
+		return apiError(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(shown)
+}
+
+// apiError returns an error with the status that it has on the admin API.
+func apiError(err error) error {
+	if _, ok := errors.AsType[caddy.APIError](err); ok {
+		return err
+	}
+	status := http.StatusInternalServerError
+	if errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrFull) {
+		status = http.StatusServiceUnavailable
+	}
+	return caddy.APIError{HTTPStatus: status, Err: err}
+}
+
+func badRequest(format string, args ...any) error {
+	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf(format, args...)}
+}
+
+// The limits of a page.
+const (
+	defaultLimit = 50
+	maxLimit     = 1000
+)
+
+// A selection is which events a query is about.
+type selection struct {
+	filter store.Filter
+	cursor string
+	limit  int
+	dryRun bool
+}
+
+// states are the states by their names.
+var states = func() map[string]store.DeliveryState {
+	states := make(map[string]store.DeliveryState)
+	for s := store.Waiting; s <= store.Unmatched; s++ {
+		states[s.String()] = s
+	}
+	return states
+}()
+
+// parameters are those of a selection; others are refused, so that a mistyped
+// one does not select everything.
+var parameters = []string{
+	"handler", "destination", "to", "state", "id", "object", "kind", "conversation", "text", "from", "until", "since",
+	"cursor", "limit", "dry_run",
+}
+
+// selectionOf reads the selection of a query.
+func selectionOf(r *http.Request) (*selection, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("malformed query")
+	}
+	for name := range query {
+		if !slices.Contains(parameters, name) {
+			return nil, badRequest("unknown parameter %q: must be one of %s", name, strings.Join(parameters, ", "))
+		}
+	}
+	s := &selection{cursor: query.Get("cursor"), limit: defaultLimit, dryRun: query.Get("dry_run") == "true"}
+	f := &s.filter
+	f.Destination, f.Object, f.Kind = query.Get("destination"), query.Get("object"), query.Get("kind")
+	f.Conversation, f.Text = query.Get("conversation"), query.Get("text")
+	for _, name := range query["state"] {
+		state, ok := states[name]
+		if !ok {
+			return nil, badRequest("state: %q is not a state such as waiting or dead", name)
+		}
+		f.States = append(f.States, state)
+	}
+	for _, id := range query["id"] {
+		key, err := keyOf(id)
+		if err != nil {
+			return nil, err
+		}
+		f.Keys = append(f.Keys, key)
+	}
+	if err := s.setTimes(query, time.Now()); err != nil {
+		return nil, err
+	}
+	if limit := query.Get("limit"); limit != "" {
+		if s.limit, err = strconv.Atoi(limit); err != nil || s.limit < 1 || s.limit > maxLimit {
+			return nil, badRequest("limit: must be from 1 to %d", maxLimit)
+		}
+	}
+	return s, nil
+}
+
+func (s *selection) setTimes(query url.Values, now time.Time) (err error) {
+	for name, t := range map[string]*time.Time{"from": &s.filter.From, "until": &s.filter.To} {
+		if value := query.Get(name); value != "" {
+			if *t, err = time.Parse(time.RFC3339, value); err != nil {
+				return badRequest("%s: %q is not a time such as 2026-01-02T15:04:05Z", name, value)
+			}
+		}
+	}
+	if since := query.Get("since"); since != "" {
+		ago, err := caddy.ParseDuration(since)
+		if err != nil || ago <= 0 {
+			return badRequest("since: %q is not a duration such as 2h", since)
+		}
+		s.filter.From = now.Add(-ago)
+	}
+	return nil
+}
+
+// keyOf reads an event's id.
+func keyOf(id string) (key store.Key, err error) {
+	decoded, err := hex.DecodeString(id)
+	if err != nil || len(decoded) != len(key) {
+		return key, badRequest("id: %q is not an event's id, which has 32 hex digits", id)
+	}
+	return store.Key(decoded), nil
+}
