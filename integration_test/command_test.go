@@ -102,7 +102,7 @@ func TestEventsAreThoseThatTheAppGets(t *testing.T) {
 func TestExitCodesSayWhetherAnythingWasSent(t *testing.T) {
 	u := newUpstream(t, answering(500))
 	g := proxied(t, u)
-	command(t, "", "verify", "--url", g.url(callback)).want(t, 0, "gives the challenge back", "")
+	command(t, "", "verify", "--url", g.url(callback)).want(t, 0, "returned the challenge", "")
 	command(t, "", "verify", "--url", g.url("/elsewhere")).want(t, 2, "", "Error: 500 Internal Server Error")
 	u.forget()
 	command(t, "", "send", "--sample", "page-feed", "--url", g.url(callback)).want(t, 2, "502 Bad Gateway in ", "Error: 502 Bad Gateway: the app")
@@ -143,7 +143,7 @@ func TestCommandsPresentACertificate(t *testing.T) {
 		t.Helper()
 		return command(t, "", append([]string{"verify", "--url", url, "--cacert", authority}, with...)...)
 	}
-	verify(metas...).want(t, 0, "gives the challenge back", "")
+	verify(metas...).want(t, 0, "returned the challenge", "")
 	verify().want(t, 2, "", "Error: 403 Forbidden: ")
 	verify(others...).want(t, 2, "", "Error: 403 Forbidden: ")
 	verify(strangers...).want(t, 2, "", "the client certificate")
@@ -155,7 +155,7 @@ func TestCommandsPresentACertificate(t *testing.T) {
 	eventually(t, "the gateway without client authentication", func() bool {
 		return strings.Contains(verify(metas...).stderr, "the server did not ask for a client certificate")
 	})
-	verify().want(t, 0, "gives the challenge back", "")
+	verify().want(t, 0, "returned the challenge", "")
 }
 
 // keyPEM is the certificate's key.

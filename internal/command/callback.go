@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
 )
 
-// callbackFlags are what callback URL to send to, and how.
+// callbackFlags are the flags of commands that send to a callback URL.
 type callbackFlags struct {
 	url, cert, key, caCert string
 	timeout                time.Duration
@@ -24,26 +24,27 @@ type callbackFlags struct {
 func (c *callbackFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.url, "url", "http://localhost:8080/webhooks", "The callback URL")
-	flags.StringVar(&c.cert, "cert", "", "PEM file with a client certificate and its intermediates, to present as Meta does (mutual TLS)")
-	flags.StringVar(&c.key, "key", "", "PEM file with the key of --cert, if it is not in the same file")
-	flags.StringVar(&c.caCert, "cacert", "", "PEM file with the authorities to trust instead of the system's")
-	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "How long to wait for an answer")
+	flags.StringVar(&c.cert, "cert", "", "PEM file with the client certificate to present, and its intermediates (mutual TLS)")
+	flags.StringVar(&c.key, "key", "", "PEM file with the private key of --cert (default: in the same file)")
+	flags.StringVar(&c.caCert, "cacert", "", "PEM file with the certificate authorities to trust in place of the system's")
+	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "Time limit for each request, including the answer")
 }
 
-// A callback is a callback URL to send to.
+// A callback sends to a callback URL.
 type callback struct {
 	*sender.Sender
 	url   *url.URL
-	local bool // on this machine
+	local bool // the URL is on this machine
 }
 
+// open returns a callback that the caller must close.
 func (c *callbackFlags) open() (*callback, error) {
 	u, err := url.Parse(c.url)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("--url: must be like https://webhooks.example.com/path")
+		return nil, errors.New("--url: must be an absolute URL such as https://webhooks.example.com/path")
 	}
 	if c.timeout <= 0 {
-		return nil, errors.New("--timeout: must be longer than 0s")
+		return nil, errors.New("--timeout: must be positive")
 	}
 	options := sender.Options{Timeout: c.timeout}
 	if options.Certificate, err = c.certificate(u); err != nil {
@@ -55,15 +56,15 @@ func (c *callbackFlags) open() (*callback, error) {
 	return &callback{sender.New(u, options), u, loopback.Is(u.Hostname())}, nil
 }
 
-// certificate returns the client's certificate, and nil if it has none.
+// certificate returns the client certificate, or nil if none is configured.
 func (c *callbackFlags) certificate(u *url.URL) (*tls.Certificate, error) {
 	switch {
 	case c.cert == "" && c.key == "":
 		return nil, nil
 	case c.cert == "":
-		return nil, errors.New("--key: is the key of --cert, which is missing")
+		return nil, errors.New("--key: requires --cert")
 	case u.Scheme != "https":
-		return nil, errors.New("--cert: without TLS nobody asks for a certificate. Use https:// in --url")
+		return nil, errors.New("--cert: requires an https:// URL")
 	}
 	key := c.key
 	if key == "" {
@@ -76,7 +77,7 @@ func (c *callbackFlags) certificate(u *url.URL) (*tls.Certificate, error) {
 	return &cert, nil
 }
 
-// roots returns the authorities to trust, and nil for the system's.
+// roots returns the authorities to trust, or nil for the system's.
 func (c *callbackFlags) roots() (*x509.CertPool, error) {
 	if c.caCert == "" {
 		return nil, nil
@@ -87,7 +88,7 @@ func (c *callbackFlags) roots() (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--cacert: %s has no certificate in PEM", c.caCert)
+		return nil, fmt.Errorf("--cacert: no PEM certificate in %s", c.caCert)
 	}
 	return pool, nil
 }

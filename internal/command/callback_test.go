@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// newTLSReceiver starts a receiver over TLS that asks for a client certificate
-// in this mode, and returns with it PEM files: of its certificate, its key,
-// and both.
+// newTLSReceiver starts a receiver over TLS with a mode of client
+// authentication. It also returns PEM files with its certificate, its key, and
+// both.
 func newTLSReceiver(t *testing.T, mode tls.ClientAuthType, respond http.HandlerFunc) (r *receiver, cert, key, both string) {
 	t.Helper()
 	r = new(receiver)
-	r.Server = httptest.NewUnstartedServer(r.keep(respond))
+	r.Server = httptest.NewUnstartedServer(r.recording(respond))
 	r.Config.ErrorLog = log.New(io.Discard, "", 0)
 	r.TLS = &tls.Config{ClientAuth: mode}
 	r.StartTLS()
@@ -48,11 +48,11 @@ func TestMutualTLS(t *testing.T) {
 		t.Errorf("got %d client certificates, want 3", r.certs)
 	}
 	r.mu.Unlock()
-	verify("--cacert", cert).want(t, 2, "", "demands a client certificate")
-	verify("--cert", both).want(t, 2, "", "from an authority that is not trusted here")
+	verify("--cacert", cert).want(t, 2, "", "requires a client certificate")
+	verify("--cert", both).want(t, 2, "", "from an untrusted authority")
 }
 
-func TestMutualTLSThatIsNotOn(t *testing.T) {
+func TestMutualTLSThatIsOff(t *testing.T) {
 	cleanEnvironment(t)
 	r, cert, _, both := newTLSReceiver(t, tls.NoClientCert, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.FormValue("hub.challenge"))
@@ -63,7 +63,7 @@ func TestMutualTLSThatIsNotOn(t *testing.T) {
 	command(t, "", "verify", "--url", r.URL, "--cacert", cert).want(t, 0, "200 OK", "")
 }
 
-func TestCallbacksThatCannotBe(t *testing.T) {
+func TestInvalidCallbacks(t *testing.T) {
 	cleanEnvironment(t)
 	_, cert, key, both := newTLSReceiver(t, tls.NoClientCert, nil)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -72,16 +72,16 @@ func TestCallbacksThatCannotBe(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no scheme":          {[]string{"--url", "localhost:8080/webhooks"}, "--url: must be like https://"},
-		"no host":            {[]string{"--url", "http:///webhooks"}, "--url: must be like https://"},
-		"no URL":             {[]string{"--url", "http://[::1"}, "--url: must be like https://"},
-		"no time":            {[]string{"--timeout", "0s"}, "--timeout: must be longer than 0s"},
-		"a key alone":        {[]string{"--url", https, "--key", key}, "--key: is the key of --cert"},
+		"no scheme":          {[]string{"--url", "localhost:8080/webhooks"}, "--url: must be an absolute URL such as https://"},
+		"no host":            {[]string{"--url", "http:///webhooks"}, "--url: must be an absolute URL such as https://"},
+		"no URL":             {[]string{"--url", "http://[::1"}, "--url: must be an absolute URL such as https://"},
+		"no time":            {[]string{"--timeout", "0s"}, "--timeout: must be positive"},
+		"a key alone":        {[]string{"--url", https, "--key", key}, "--key: requires --cert"},
 		"no key":             {[]string{"--url", https, "--cert", cert}, "--cert, --key: "},
 		"no such file":       {[]string{"--url", https, "--cert", missing}, missing},
-		"without TLS":        {[]string{"--cert", both}, "--cert: without TLS nobody asks for a certificate"},
+		"without TLS":        {[]string{"--cert", both}, "--cert: requires an https:// URL"},
 		"no such authority":  {[]string{"--url", https, "--cacert", missing}, "--cacert: open " + missing},
-		"a key as authority": {[]string{"--url", https, "--cacert", key}, "has no certificate in PEM"},
+		"a key as authority": {[]string{"--url", https, "--cacert", key}, "--cacert: no PEM certificate in " + key},
 	} {
 		t.Run(name, func(t *testing.T) {
 			command(t, "", append([]string{"verify"}, test.args...)...).want(t, 1, "", test.want)

@@ -1,5 +1,5 @@
-// Package command provides caddy meta-webhook, the commands that try out and
-// debug a gateway.
+// Package command provides caddy meta-webhook, the subcommands of Caddy that
+// test and debug a gateway.
 package command
 
 import (
@@ -16,28 +16,28 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "meta-webhook",
 		Usage: "<command>",
-		Short: "Tries out and debugs Meta's webhooks",
+		Short: "Tests and debugs Meta's webhooks",
 		Long: `
-Sends what Meta would send, says what is wrong with the answer, and looks after
-an app's subscriptions.
+Sends what Meta would send, explains what is wrong with the answer, and manages
+an app's webhook subscriptions.
 
-Without options, the commands fit the example.Caddyfile of the meta_webhook
-plugin: they speak to http://localhost:8080/webhooks with its token and secret
-for development. For another host than this machine they want your own. Secrets
-come from the environment or from files, never from the command line:
+The defaults match the example.Caddyfile of the meta_webhook plugin: the
+callback URL http://localhost:8080/webhooks, and the token and secret for
+development. Any other host needs your own. Secrets are read from the
+environment or from files, never from the command line:
 
-  META_APP_SECRET     or --secret-file         the app secret
-  META_VERIFY_TOKEN   or --verify-token-file   the verify token
-  META_ACCESS_TOKEN   or --access-token-file   the app access token
-  META_APP_ID         or --app-id              the app's id
+  META_APP_SECRET     or --secret-file         app secret
+  META_VERIFY_TOKEN   or --verify-token-file   verify token
+  META_ACCESS_TOKEN   or --access-token-file   app access token
+  META_APP_ID         or --app-id              app ID
 
 Exit codes:
 
-  0   All is well.
-  1   The command cannot be run so: an option, a secret or a file is missing
-      or wrong. Nothing was sent.
-  2   It was run, and something is wrong: no answer, an answer other than 200,
-      a verification that fails, an error of the Graph API, a body that is no
+  0   Success.
+  1   Usage error: a flag, a secret or a file is missing or invalid. Nothing was
+      sent.
+  2   The command found a problem: no answer, an answer other than 200, a failed
+      verification, an error of the Graph API, a body that is not a valid
       notification.
 `,
 		CobraFunc: setUpCommand,
@@ -59,8 +59,8 @@ func setUpCommand(cmd *cobra.Command) {
 	)
 }
 
-// group makes a command that does nothing but hold others. It is an error to
-// name one that is not there.
+// group adds subcommands to a command that prints its help when it is run
+// without one.
 func group(cmd *cobra.Command, commands ...*cobra.Command) {
 	cmd.AddCommand(commands...)
 	cmd.Args = cobra.NoArgs
@@ -68,32 +68,33 @@ func group(cmd *cobra.Command, commands ...*cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
-// exitUnsuccessful is the exit code of a command that was run and has found
-// something wrong. Every other error is of how it was called.
-const exitUnsuccessful = 2
+// exitProblem is the exit code of a command that found a problem. All other
+// errors are usage errors.
+const exitProblem = 2
 
-// unsuccessful marks an error as what a command has found.
-type unsuccessful struct{ error }
+// A problem is an error that a command found in what it tests, as opposed to a
+// usage error.
+type problem struct{ error }
 
 // Unwrap returns the error itself.
-func (u unsuccessful) Unwrap() error { return u.error }
+func (p problem) Unwrap() error { return p.error }
 
-// run makes a command's RunE of a function. Errors go to stderr.
+// run returns f as the RunE of a command. Errors are printed to stderr.
 func run(f func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd)
-		if _, ok := errors.AsType[unsuccessful](err); !ok {
-			return err // which cobra prints; the exit code is 1
+		if _, ok := errors.AsType[problem](err); !ok {
+			return err // cobra prints it, and the exit code is 1
 		}
 		cmd.PrintErrln(cmd.ErrPrefix(), err.Error())
 		cmd.SilenceErrors = true
-		// Caddy takes an exit code above 1 only in an error of its own making.
-		exit := func(caddycmd.Flags) (int, error) { return exitUnsuccessful, nil }
+		// Caddy takes exit codes above 1 only from its own type of error.
+		exit := func(caddycmd.Flags) (int, error) { return exitProblem, nil }
 		return caddycmd.WrapCommandFuncForCobra(exit)(cmd, args)
 	}
 }
 
-// printJSON prints v on a line of stdout.
+// printJSON prints v to stdout, on one line.
 func printJSON(cmd *cobra.Command, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -31,13 +31,13 @@ const (
 		`{"id":"2","time":1700000000,"changes":[{"field":"mention","value":{"n":3}}]}]}`
 )
 
-// A result is what a command has printed, and its exit code.
+// A result is the output of a command and its exit code.
 type result struct {
 	code      int
 	out, errs string
 }
 
-// rootCommand returns a command that has meta-webhook, as Caddy's has.
+// rootCommand returns a command with meta-webhook, like Caddy's.
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
 	cmd := &cobra.Command{Use: "meta-webhook"}
@@ -46,8 +46,7 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// cleanEnvironment takes the variables that the commands read out of the
-// environment.
+// cleanEnvironment unsets the environment variables that the commands read.
 func cleanEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"META_APP_SECRET", "META_VERIFY_TOKEN", "META_ACCESS_TOKEN", "META_APP_ID"} {
@@ -55,7 +54,7 @@ func cleanEnvironment(t *testing.T) {
 	}
 }
 
-// command runs caddy meta-webhook with these arguments and this stdin.
+// command runs caddy meta-webhook.
 func command(t *testing.T, stdin string, args ...string) (r result) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -66,7 +65,7 @@ func command(t *testing.T, stdin string, args ...string) (r result) {
 	root.SetErr(&errs)
 	switch err := root.ExecuteContext(t.Context()); {
 	case err == nil:
-	case err.Error() == "exiting with status 2": // what Caddy makes an exit code of
+	case err.Error() == "exiting with status 2": // Caddy makes an exit code of it
 		r.code = 2
 	default:
 		r.code = 1
@@ -74,15 +73,14 @@ func command(t *testing.T, stdin string, args ...string) (r result) {
 	r.out, r.errs = out.String(), errs.String()
 	for _, secret := range []string{testSecret, testToken} {
 		if strings.Contains(r.out+r.errs, secret) {
-			t.Errorf("got %s%s, want no secret in it", r.out, r.errs)
+			t.Errorf("got a secret in %s%s, want none", r.out, r.errs)
 		}
 	}
 	return r
 }
 
-// want fails the test unless a command has ended with this code, and these
-// texts are in what it has printed to stdout and stderr. Where the text is
-// empty it must have printed nothing.
+// want checks the exit code of a command, and that stdout and stderr contain the
+// texts, or are empty if a text is empty.
 func (r result) want(t *testing.T, code int, out, errs string) {
 	t.Helper()
 	if r.code != code {
@@ -95,28 +93,28 @@ func (r result) want(t *testing.T, code int, out, errs string) {
 	}
 }
 
-// A receiver is a callback URL that keeps what it gets.
+// A receiver is a callback URL that records its requests.
 type receiver struct {
 	*httptest.Server
 	mu         sync.Mutex
 	bodies     []string
 	signatures []string
-	certs      int // of clients
+	certs      int // client certificates
 }
 
 // newReceiver starts a receiver that answers with respond, or 200.
 func newReceiver(t *testing.T, respond http.HandlerFunc) *receiver {
 	t.Helper()
 	r := new(receiver)
-	r.Server = httptest.NewServer(r.keep(respond))
+	r.Server = httptest.NewServer(r.recording(respond))
 	t.Cleanup(r.Close)
 	return r
 }
 
-func (r *receiver) keep(respond http.HandlerFunc) http.HandlerFunc {
+func (r *receiver) recording(respond http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
-		r.mu.Lock() // also for respond, which is not called twice at once
+		r.mu.Lock() // also serializes calls of respond
 		defer r.mu.Unlock()
 		r.bodies = append(r.bodies, string(body))
 		r.signatures = append(r.signatures, req.Header.Get(sender.SignatureHeader))
@@ -129,7 +127,7 @@ func (r *receiver) keep(respond http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// got returns the bodies that have arrived, each of them signed.
+// got checks the signatures of the requests and returns their bodies.
 func (r *receiver) got(t *testing.T, secret string) []string {
 	t.Helper()
 	r.mu.Lock()
@@ -142,7 +140,7 @@ func (r *receiver) got(t *testing.T, secret string) []string {
 	return r.bodies
 }
 
-// textFile writes a file to a folder of the test, and returns its path.
+// textFile writes a temporary file and returns its path.
 func textFile(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
@@ -152,7 +150,7 @@ func textFile(t *testing.T, content string) string {
 	return path
 }
 
-// everyCommand calls f with meta-webhook and all commands below it.
+// everyCommand calls f with meta-webhook and all its subcommands.
 func everyCommand(f func(*cobra.Command)) {
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
@@ -188,11 +186,11 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 }
 
-// exampleLine finds a command in a help text or in a code block of the README.
+// exampleLine matches a command in a help text or a code block of the README.
 var exampleLine = regexp.MustCompile(`(?m)^(?:[ \t$]|[A-Z_]+=\S+ |curl -H "\$\()*caddy meta-webhook ([^|>)#\n]+)`)
 
-// TestExamplesAreReal runs no example, but has every one of them parsed.
-func TestExamplesAreReal(t *testing.T) {
+// TestExamplesParse parses every example without running it.
+func TestExamplesParse(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -220,8 +218,8 @@ func TestExamplesAreReal(t *testing.T) {
 	}
 }
 
-// TestNoSecretIsAnArgument looks for flags that take a secret itself, which
-// other users of the machine could read.
+// TestNoSecretIsAnArgument checks that no flag takes a secret: other users of the
+// machine could read it.
 func TestNoSecretIsAnArgument(t *testing.T) {
 	everyCommand(func(cmd *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -232,7 +230,7 @@ func TestNoSecretIsAnArgument(t *testing.T) {
 	})
 }
 
-func TestCallsThatMeanNothing(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{"nonsense"},
 		{"send", "nonsense"},
@@ -257,12 +255,12 @@ func TestDefaultsFitTheExample(t *testing.T) {
 		"{$" + token.variable + ":" + token.development + "}",
 	} {
 		if !strings.Contains(string(example), want) {
-			t.Errorf("got no %s in the example, which the commands rely on", want)
+			t.Errorf("got no %s in example.Caddyfile, want the default of the commands", want)
 		}
 	}
 	everyCommand(func(cmd *cobra.Command) {
 		if f := cmd.Flags().Lookup("url"); f != nil && f.DefValue != "http://localhost:8080/webhooks" {
-			t.Errorf("%s: got the default %s, want the example's", cmd.CommandPath(), f.DefValue)
+			t.Errorf("%s: got the default %s, want that of example.Caddyfile", cmd.CommandPath(), f.DefValue)
 		}
 	})
 }

@@ -19,14 +19,14 @@ func newEventsCommand() *cobra.Command {
 	var e eventsCommand
 	cmd := &cobra.Command{
 		Use:   "events [--file <path>] [--pretty]",
-		Short: "Prints the events that a notification becomes",
+		Short: "Prints the events in a notification",
 		Long: `
-Reads a notification and prints the events that the app behind meta_webhook
-gets of it: CloudEvents in JSON, one a line. Nothing is sent, and no signature
+Reads a notification and prints the events that meta_webhook would deliver to
+the app, as CloudEvents in JSON, one per line. Nothing is sent, and no signature
 is needed.
 
-The exit code is 2 if the body is no notification, which the gateway would
-answer 400.
+The exit code is 2 if the body is not a valid notification; meta_webhook would
+answer it with 400.
 `,
 		Example: `  caddy meta-webhook events --file body.json
   caddy meta-webhook send --sample whatsapp-message --print | caddy meta-webhook events --pretty`,
@@ -34,7 +34,7 @@ answer 400.
 		RunE: run(e.run),
 	}
 	e.input.register(cmd)
-	cmd.Flags().BoolVar(&e.pretty, "pretty", false, "Print the events indented, over several lines")
+	cmd.Flags().BoolVar(&e.pretty, "pretty", false, "Indent the JSON")
 	return cmd
 }
 
@@ -45,10 +45,10 @@ func (e *eventsCommand) run(cmd *cobra.Command) error {
 	}
 	events, err := event.Parse(body)
 	if err != nil {
-		return unsuccessful{fmt.Errorf("this is no notification: %w", err)}
+		return problem{fmt.Errorf("not a valid notification: %w", err)}
 	}
 	if len(events) == 0 {
-		cmd.PrintErrln("This notification has no events in it.")
+		cmd.PrintErrln("The notification holds no events.")
 	}
 	var text bytes.Buffer
 	for i := range events {

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
-func TestEventsArePrintedOneALine(t *testing.T) {
+func TestEventsArePrintedOnePerLine(t *testing.T) {
 	events, err := event.Parse([]byte(testBody))
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestEventsArePrintedOneALine(t *testing.T) {
 	}
 }
 
-func TestEventsArePrintedPretty(t *testing.T) {
+func TestEventsArePrintedIndented(t *testing.T) {
 	r := command(t, testBody, "events", "--pretty")
 	r.want(t, 0, "{\n  \"specversion\": \"1.0\",\n", "")
 	events := 0
@@ -40,7 +40,7 @@ func TestEventsArePrintedPretty(t *testing.T) {
 }
 
 func TestBodiesWithoutEvents(t *testing.T) {
-	command(t, `{"object":"page","entry":[]}`, "events").want(t, 0, "", "no events in it")
-	command(t, "not JSON", "events").want(t, 2, "", "Error: this is no notification: not JSON")
-	command(t, "", "events").want(t, 2, "", "Error: this is no notification: not JSON")
+	command(t, `{"object":"page","entry":[]}`, "events").want(t, 0, "", "The notification holds no events.")
+	command(t, "not JSON", "events").want(t, 2, "", "Error: not a valid notification: not JSON")
+	command(t, "", "events").want(t, 2, "", "Error: not a valid notification: not JSON")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph"
 )
 
-// graphFlags are for whom to speak to the Graph API.
+// graphFlags are the flags of commands that call the Graph API.
 type graphFlags struct {
 	appID       string
 	accessToken secretFlag
@@ -24,13 +24,13 @@ func (g *graphFlags) register(cmd *cobra.Command) {
 	g.accessToken.register(cmd)
 	g.secret.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&g.appID, "app-id", "", "The app's id, instead of META_APP_ID in the environment")
-	flags.StringVar(&g.url, "graph-url", graph.DefaultURL, "Where the Graph API is")
-	flags.StringVar(&g.version, "graph-version", graph.DefaultVersion, `Its version; "": the oldest that the app may use`)
+	flags.StringVar(&g.appID, "app-id", "", "App ID (default: $META_APP_ID)")
+	flags.StringVar(&g.url, "graph-url", graph.DefaultURL, "Base URL of the Graph API")
+	flags.StringVar(&g.version, "graph-version", graph.DefaultVersion, `Version of the Graph API; "" for the oldest one available to the app`)
 }
 
-// open returns a client that speaks for the app. Of what is in the environment
-// and in files, files count first, and then the access token.
+// open returns a client that acts as the app. Files take precedence over the
+// environment, and then the access token over the app secret.
 func (g *graphFlags) open() (*graph.Client, error) {
 	c := &graph.Client{URL: g.url, Version: g.version, AppID: g.appID}
 	if c.AppID == "" {
@@ -46,8 +46,8 @@ func (g *graphFlags) open() (*graph.Client, error) {
 		}
 	} else {
 		if !g.secret.given() {
-			return nil, errors.New("the app access token is missing: set META_ACCESS_TOKEN, or META_APP_ID and META_APP_SECRET, " +
-				"or name a file by --access-token-file or --secret-file")
+			return nil, errors.New("missing app access token: set META_ACCESS_TOKEN, or META_APP_ID and META_APP_SECRET, " +
+				"or use --access-token-file or --secret-file")
 		}
 		secret, _, err := g.secret.read()
 		if err != nil {
@@ -56,7 +56,7 @@ func (g *graphFlags) open() (*graph.Client, error) {
 		c.Token = c.AppID + "|" + secret
 	}
 	if c.AppID == "" {
-		return nil, errors.New("the app's id is missing: set META_APP_ID, or give it by --app-id")
+		return nil, errors.New("missing app ID: set META_APP_ID or use --app-id")
 	}
 	if err := c.Validate(); err != nil {
 		return nil, err

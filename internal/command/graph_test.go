@@ -6,13 +6,13 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
 )
 
-func TestWhoSpeaksToTheGraphAPI(t *testing.T) {
+func TestCredentialsOfTheGraphAPI(t *testing.T) {
 	server := graphtest.Start(t, "v1.0", testAppID, testSecret)
 	token := testAppID + "|" + testSecret
 	for name, test := range map[string]struct {
 		id, secret, token string // in the environment
 		args              []string
-		want              string // the error, if there is one
+		want              string // error; empty for none
 	}{
 		"id and secret":              {testAppID, testSecret, "", nil, ""},
 		"the id as an option":        {"1", testSecret, "", []string{"--app-id", testAppID}, ""},
@@ -20,10 +20,10 @@ func TestWhoSpeaksToTheGraphAPI(t *testing.T) {
 		"a token, with the id in it": {"", "", token, nil, ""},
 		"a token before a secret":    {testAppID, "wrong", token, nil, ""},
 		"a token in a file":          {"", "wrong", "wrong", []string{"--access-token-file", textFile(t, token+"\n")}, ""},
-		"nothing":                    {"", "", "", nil, "the app access token is missing: set META_ACCESS_TOKEN, or META_APP_ID and META_APP_SECRET"},
-		"no id":                      {"", testSecret, "", nil, "the app's id is missing: set META_APP_ID"},
-		"no id in the token":         {"", "", "EAAB", nil, "the app's id is missing: set META_APP_ID"},
-		"an id that is none":         {"shop", testSecret, "", nil, "an app id is a number"},
+		"nothing":                    {"", "", "", nil, "missing app access token: set META_ACCESS_TOKEN, or META_APP_ID and META_APP_SECRET"},
+		"no id":                      {"", testSecret, "", nil, "missing app ID: set META_APP_ID"},
+		"no id in the token":         {"", "", "EAAB", nil, "missing app ID: set META_APP_ID"},
+		"an invalid id":              {"shop", testSecret, "", nil, "the app ID must be a number"},
 		"no such file":               {testAppID, testSecret, "", []string{"--access-token-file", "/does/not/exist"}, "--access-token-file: open"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/term"
 )
 
-// An inputFlag is where a command reads a notification from.
+// An inputFlag is the flag of commands that read a notification.
 type inputFlag struct{ file string }
 
 func (i *inputFlag) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&i.file, "file", "", "File that holds the body of a notification; - or none: stdin")
+	cmd.Flags().StringVar(&i.file, "file", "", "File with the body of a notification (default: stdin)")
 }
 
-// read returns the body, byte for byte.
+// read returns the body unchanged.
 func (i *inputFlag) read(cmd *cobra.Command) ([]byte, error) {
 	if i.file != "" && i.file != "-" {
 		body, err := os.ReadFile(i.file)
@@ -28,7 +28,7 @@ func (i *inputFlag) read(cmd *cobra.Command) ([]byte, error) {
 	}
 	in := cmd.InOrStdin()
 	if f, ok := in.(*os.File); ok && i.file == "" && term.IsTerminal(int(f.Fd())) {
-		return nil, errors.New("there is no notification: give one by --file or on stdin")
+		return nil, errors.New("missing notification: use --file or pass it on stdin")
 	}
 	return io.ReadAll(in)
 }

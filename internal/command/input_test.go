@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
 )
 
-func TestWhereANotificationIsReadFrom(t *testing.T) {
+func TestInputs(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("META_APP_SECRET", testSecret)
 	const body = " {\"object\":\"page\"}\r\n"

@@ -8,16 +8,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A secretFlag is a secret that a command needs. It comes from a file or from
-// the environment, and never from the command line, which every user of a
-// machine can read.
+// A secretFlag is the flag for the file of a secret, which can also be set in
+// the environment. There is no flag for the secret itself: other users of the
+// machine can read command lines.
 type secretFlag struct {
-	what        string // it is
-	flag        string // for its file
-	variable    string // of the environment
-	development string // what example.Caddyfile has
+	what        string // the secret, in words
+	flag        string // name of the flag
+	variable    string // in the environment
+	development string // value in example.Caddyfile
 
-	path string
+	path string // of the file
 }
 
 func appSecretFlag() secretFlag {
@@ -33,20 +33,20 @@ func accessTokenFlag() secretFlag {
 }
 
 func (s *secretFlag) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.path, s.flag, "", fmt.Sprintf("File that holds the %s, instead of %s in the environment", s.what, s.variable))
+	cmd.Flags().StringVar(&s.path, s.flag, "", fmt.Sprintf("File with the %s (default: $%s)", s.what, s.variable))
 }
 
-// given reports whether the secret is in a file or in the environment.
+// given reports whether a file or the environment provides the secret.
 func (s *secretFlag) given() bool { return s.path != "" || os.Getenv(s.variable) != "" }
 
-// read returns the secret, and says where it is from.
+// read returns the secret and where it was found.
 func (s *secretFlag) read() (secret, source string, err error) {
 	if s.path != "" {
 		content, err := os.ReadFile(s.path)
 		if err != nil {
 			return "", "", fmt.Errorf("--%s: %w", s.flag, err)
 		}
-		// as {file.*} reads it
+		// like the {file.*} placeholder
 		secret = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 		if strings.TrimSpace(secret) == "" {
 			return "", "", fmt.Errorf("--%s: %s is empty", s.flag, s.path)
@@ -54,14 +54,14 @@ func (s *secretFlag) read() (secret, source string, err error) {
 		return secret, s.path, nil
 	}
 	if secret = os.Getenv(s.variable); strings.TrimSpace(secret) == "" {
-		return "", "", fmt.Errorf("the %s is missing: set %s, or name a file by --%s", s.what, s.variable, s.flag)
+		return "", "", fmt.Errorf("missing %s: set %s or use --%s", s.what, s.variable, s.flag)
 	}
 	return secret, s.variable, nil
 }
 
-// readFor is read for a callback URL. On this machine, the secret for
-// development serves where no other is given; on another it would only look
-// like one.
+// readFor is like read, but returns the secret for development if none is given
+// and the callback URL is on this machine. No other host should ever accept that
+// one.
 func (s *secretFlag) readFor(local bool) (secret, source string, err error) {
 	if local && !s.given() {
 		return s.development, "example.Caddyfile, because " + s.variable + " is not set", nil

@@ -14,13 +14,13 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
 )
 
-// The most that one command sends.
+// Limits of one invocation.
 const (
-	mostUpdates = 100_000
-	mostRepeats = 100_000
+	maxUpdates = 100_000
+	maxRepeats = 100_000
 )
 
-// fewRequests is how many requests are printed one by one.
+// fewRequests is the number of requests up to which each is printed.
 const fewRequests = 10
 
 type sendCommand struct {
@@ -39,22 +39,22 @@ func newSendCommand() *cobra.Command {
 		Use:   "send [--sample <name> [--updates <n>] | --file <path>] [--url <url>]",
 		Short: "Sends a signed notification",
 		Long: `
-Sends a notification to a callback URL, signed with the app secret, as the Test
-button of Meta's App Dashboard does, and prints the answer's status, the time
-it took, and its body if it has one.
+Sends a notification to a callback URL, signed with the app secret like those of
+the Test button in Meta's App Dashboard, and prints the status, the duration and
+the body of the answer.
 
-The notification is a sample, with fresh ids and times, or comes from a file or
-stdin and is sent as it is, byte for byte.
+The notification is a sample with fresh IDs and times, or is read from a file or
+stdin and sent unchanged.
 
-The samples, and the types of the events that they become:
+Samples, and the types of their events:
 
 ` + sampleList() + `
-Up to 1000 updates go into one notification, as with Meta; more go into several.
-With --repeat, all notifications are sent again, the same bytes, as Meta does
-with those that were not answered 200.
+Like Meta, send puts up to 1000 updates into one notification and splits more
+into several. With --repeat, it sends the same notifications again, as Meta does
+if the answer is not 200.
 
-The exit code is 0 if every answer was 200, and 2 otherwise. Once there is no
-answer at all, nothing more is sent.
+The exit code is 0 if all answers are 200, and 2 otherwise. Sending stops at the
+first request without an answer.
 `,
 		Example: `  caddy meta-webhook send --sample whatsapp-message
   caddy meta-webhook send --sample page-feed --updates 1000
@@ -69,10 +69,10 @@ answer at all, nothing more is sent.
 	s.callback.register(cmd)
 	s.secret.register(cmd)
 	s.input.register(cmd)
-	flags.StringVar(&s.sample, "sample", "", "Send a sample: "+strings.Join(sample.Names(), ", "))
-	flags.IntVar(&s.updates, "updates", 1, "How many updates of the sample to send")
-	flags.IntVar(&s.repeat, "repeat", 0, "How many times to send the same bytes again")
-	flags.BoolVar(&s.print, "print", false, "Print the notifications, one a line, and send nothing")
+	flags.StringVar(&s.sample, "sample", "", "Sample to send: "+strings.Join(sample.Names(), ", "))
+	flags.IntVar(&s.updates, "updates", 1, "Number of updates in the sample")
+	flags.IntVar(&s.repeat, "repeat", 0, "Number of times to send the same notifications again")
+	flags.BoolVar(&s.print, "print", false, "Print the notifications, one per line, without sending them")
 	flags.BoolVar(&s.json, "json", false, "Print each answer as a line of JSON")
 	cmd.MarkFlagsMutuallyExclusive("sample", "file")
 	cmd.MarkFlagsMutuallyExclusive("updates", "file")
@@ -80,7 +80,7 @@ answer at all, nothing more is sent.
 	return cmd
 }
 
-// sampleList is a table of the samples.
+// sampleList returns a table of the samples.
 func sampleList() string {
 	var b strings.Builder
 	for _, s := range sample.All {
@@ -112,15 +112,15 @@ func (s *sendCommand) run(cmd *cobra.Command) error {
 	return s.send(cmd, to, bodies, secret, source)
 }
 
-// notifications returns what to send.
+// notifications returns the bodies to send.
 func (s *sendCommand) notifications(cmd *cobra.Command) ([][]byte, error) {
 	switch {
-	case s.updates < 1 || s.updates > mostUpdates:
-		return nil, fmt.Errorf("--updates: must be between 1 and %d", mostUpdates)
-	case s.repeat < 0 || s.repeat > mostRepeats:
-		return nil, fmt.Errorf("--repeat: must be between 0 and %d", mostRepeats)
+	case s.updates < 1 || s.updates > maxUpdates:
+		return nil, fmt.Errorf("--updates: must be between 1 and %d", maxUpdates)
+	case s.repeat < 0 || s.repeat > maxRepeats:
+		return nil, fmt.Errorf("--repeat: must be between 0 and %d", maxRepeats)
 	case s.sample == "" && cmd.Flags().Changed("updates"):
-		return nil, fmt.Errorf("--updates: is for samples. What is not one is sent as it is")
+		return nil, fmt.Errorf("--updates: requires --sample")
 	case s.sample == "":
 		body, err := s.input.read(cmd)
 		return [][]byte{body}, err
@@ -136,7 +136,7 @@ func (s *sendCommand) notifications(cmd *cobra.Command) ([][]byte, error) {
 	return bodies, nil
 }
 
-// send sends the notifications and prints what becomes of them.
+// send sends the notifications and prints the answers.
 func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, secret, source string) error {
 	total := len(bodies) * (1 + s.repeat)
 	few := total <= fewRequests
@@ -148,7 +148,7 @@ func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, se
 	var (
 		times  []time.Duration // of answers
 		failed int
-		last   error // of those that failed
+		last   error
 	)
 	for i := range total {
 		body := bodies[i%len(bodies)]
@@ -163,7 +163,7 @@ func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, se
 			failed++
 			last = err
 			if a.Status == http.StatusUnauthorized {
-				last = fmt.Errorf("%w.\nThe app secret was taken from %s", err, source)
+				last = fmt.Errorf("%w.\nThe app secret came from %s", err, source)
 			}
 		}
 		if few || s.json || err != nil {
@@ -180,7 +180,7 @@ func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, se
 	bar.Clear()
 	if total == 1 {
 		if last != nil {
-			return unsuccessful{last}
+			return problem{last}
 		}
 		return nil
 	}
@@ -190,21 +190,21 @@ func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, se
 			len(times)-failed, total, short(times[len(times)/2]), short(times[len(times)-1]))
 	}
 	if last != nil {
-		return unsuccessful{fmt.Errorf("not all were answered 200. The last that was not: %w", last)}
+		return problem{fmt.Errorf("not every answer was 200; the last failure: %w", last)}
 	}
 	return nil
 }
 
-// A sendReport is what --json prints of a notification.
+// A sendReport is what --json prints for a notification.
 type sendReport struct {
-	Status   int     `json:"status,omitempty"` // none: no answer
+	Status   int     `json:"status,omitempty"` // absent if there was no answer
 	Duration float64 `json:"duration_ms,omitempty"`
 	Bytes    int     `json:"bytes"` // of the notification
 	Answer   string  `json:"answer,omitempty"`
 	Error    string  `json:"error,omitempty"`
 }
 
-// report prints what has become of a notification of so many bytes.
+// report prints the answer to a notification of the given size.
 func (s *sendCommand) report(cmd *cobra.Command, a sender.Answer, bytes int, err error) error {
 	if s.json {
 		r := sendReport{Status: a.Status, Duration: milliseconds(a.Took), Bytes: bytes, Answer: string(a.Body)}
@@ -223,7 +223,7 @@ func (s *sendCommand) report(cmd *cobra.Command, a sender.Answer, bytes int, err
 	return nil
 }
 
-// short returns a duration with no more digits than say anything.
+// short formats a duration, rounded to the digits that matter.
 func short(d time.Duration) string {
 	if d < 10*time.Millisecond {
 		return d.Round(10 * time.Microsecond).String()

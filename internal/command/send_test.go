@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
 )
 
-// countEvents returns how many events each notification has, and fails the
-// test unless all are of a type.
+// countEvents returns the number of events in each notification, and checks
+// their type.
 func countEvents(t *testing.T, bodies []string, want string) (counts []int) {
 	t.Helper()
 	for _, body := range bodies {
@@ -43,7 +43,7 @@ func TestSendSendsEverySample(t *testing.T) {
 	}
 }
 
-func TestSendSendsWhatItIsGivenAsItIs(t *testing.T) {
+func TestSendDoesNotChangeTheBody(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("META_APP_SECRET", testSecret)
 	r := newReceiver(t, nil)
@@ -57,7 +57,7 @@ func TestSendSendsWhatItIsGivenAsItIs(t *testing.T) {
 	}
 }
 
-func TestSendMakesBatchesOfUpToAThousand(t *testing.T) {
+func TestSendSplitsUpdatesByThousands(t *testing.T) {
 	cleanEnvironment(t)
 	r := newReceiver(t, nil)
 	command(t, "", "send", "--sample", "page-feed", "--updates", "2500", "--url", r.URL).want(t, 0, "3 of 3 answered 200; median ", "")
@@ -75,15 +75,14 @@ func TestSendRepeatsTheSameBytes(t *testing.T) {
 		t.Fatalf("got %d notifications, want 6", len(got))
 	}
 	if got[0] == got[1] {
-		t.Error("got one notification twice, want two")
+		t.Error("got one notification twice, want two different ones")
 	}
 	if !slices.Equal(got[2:4], got[:2]) || !slices.Equal(got[4:], got[:2]) {
-		t.Error("got other bytes again, want the same")
+		t.Error("got other bytes the second time, want the same")
 	}
 }
 
-// TestSendPrintsFewLinesOfManyAnswers answers one of fifty in a bad way.
-func TestSendPrintsFewLinesOfManyAnswers(t *testing.T) {
+func TestSendSummarizesManyAnswers(t *testing.T) {
 	cleanEnvironment(t)
 	n := 0
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -92,9 +91,9 @@ func TestSendPrintsFewLinesOfManyAnswers(t *testing.T) {
 		}
 	})
 	got := command(t, "{}", "send", "--repeat", "49", "--url", r.URL)
-	got.want(t, 2, "502 Bad Gateway in ", "Error: not all were answered 200. The last that was not: 502 Bad Gateway: the app behind the gateway failed")
+	got.want(t, 2, "502 Bad Gateway in ", "Error: not every answer was 200; the last failure: 502 Bad Gateway: the app behind the gateway failed")
 	if lines := strings.Count(got.out, "\n"); lines != 2 || !strings.Contains(got.out, "49 of 50 answered 200") {
-		t.Errorf("got %q, want a line for what failed, and a sum", got.out)
+		t.Errorf("got %q, want a line for the failure and a summary", got.out)
 	}
 	if strings.Contains(got.errs, "\r") {
 		t.Errorf("got %q, want no progress bar without a terminal", got.errs)
@@ -107,15 +106,15 @@ func TestSendShowsTheAnswer(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 		io.WriteString(w, "no\x1b[2J")
 	})
-	command(t, "{}", "send", "--url", r.URL).want(t, 2, "\n  \"no\\x1b[2J\"\n", "Error: 418 I'm a teapot: only 200 counts\n")
+	command(t, "{}", "send", "--url", r.URL).want(t, 2, "\n  \"no\\x1b[2J\"\n", "Error: 418 I'm a teapot: Meta accepts only 200\n")
 }
 
-func TestSendSaysWhereARefusedSecretIsFrom(t *testing.T) {
+func TestSendNamesTheSourceOfARefusedSecret(t *testing.T) {
 	cleanEnvironment(t)
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
-	command(t, "{}", "send", "--url", r.URL).want(t, 2, "401 Unauthorized in ", "The app secret was taken from example.Caddyfile, because META_APP_SECRET is not set")
+	command(t, "{}", "send", "--url", r.URL).want(t, 2, "401 Unauthorized in ", "The app secret came from example.Caddyfile, because META_APP_SECRET is not set")
 	t.Setenv("META_APP_SECRET", testSecret)
-	command(t, "{}", "send", "--url", r.URL).want(t, 2, "401 Unauthorized in ", "The app secret was taken from META_APP_SECRET")
+	command(t, "{}", "send", "--url", r.URL).want(t, 2, "401 Unauthorized in ", "The app secret came from META_APP_SECRET")
 }
 
 func TestSendInJSON(t *testing.T) {
@@ -163,7 +162,7 @@ func TestSendStopsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func TestSendPrintsWhatItWouldSend(t *testing.T) {
+func TestSendPrintsInPlaceOfSending(t *testing.T) {
 	cleanEnvironment(t)
 	r := newReceiver(t, nil)
 	got := command(t, "", "send", "--sample", "threads-mention", "--updates", "1001", "--print", "--url", r.URL)
@@ -177,15 +176,15 @@ func TestSendPrintsWhatItWouldSend(t *testing.T) {
 	}
 }
 
-func TestSendsThatMeanNothing(t *testing.T) {
+func TestSendUsageErrors(t *testing.T) {
 	cleanEnvironment(t)
 	for want, args := range map[string][]string{
-		`there is no sample "pigeon", only user-photos, `: {"--sample", "pigeon"},
-		"--updates: must be between 1 and 100000":         {"--sample", "page-feed", "--updates", "0"},
-		"--repeat: must be between 0 and 100000":          {"--sample", "page-feed", "--repeat", "-1"},
-		"[sample file]":                                   {"--sample", "page-feed", "--file", "body.json"},
-		"[updates file]":                                  {"--updates", "2", "--file", "body.json"},
-		"--updates: is for samples":                       {"--updates", "2"},
+		`unknown sample "pigeon": must be one of user-photos, `: {"--sample", "pigeon"},
+		"--updates: must be between 1 and 100000":               {"--sample", "page-feed", "--updates", "0"},
+		"--repeat: must be between 0 and 100000":                {"--sample", "page-feed", "--repeat", "-1"},
+		"[sample file]":                                         {"--sample", "page-feed", "--file", "body.json"},
+		"[updates file]":                                        {"--updates", "2", "--file", "body.json"},
+		"--updates: requires --sample":                          {"--updates", "2"},
 	} {
 		command(t, "{}", append([]string{"send"}, args...)...).want(t, 1, "", want)
 	}

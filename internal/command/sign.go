@@ -19,10 +19,10 @@ func newSignCommand() *cobra.Command {
 		Use:   "sign [--file <path>]",
 		Short: "Prints the signature header of a body",
 		Long: `
-Prints the X-Hub-Signature-256 header that a body has when Meta sends it: the
-HMAC of its bytes, every one of them, a line break at the end included.
+Prints the X-Hub-Signature-256 header with which Meta would send a body. The
+signature is an HMAC over every byte, including a line break at the end.
 
-The app secret has to be given, by META_APP_SECRET or --secret-file.
+The app secret must be set in META_APP_SECRET or with --secret-file.
 `,
 		Example: `  caddy meta-webhook sign --file body.json
   curl -H "$(caddy meta-webhook sign --file body.json)" \

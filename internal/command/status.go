@@ -16,8 +16,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// newStatusCommand returns the command that prints the status of the handlers of
-// a running Caddy.
 func newStatusCommand() *cobra.Command {
 	var (
 		c      statusCall
@@ -25,12 +23,12 @@ func newStatusCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Shows what has become of what Meta has sent",
+		Short: "Prints the status of the handlers of a running Caddy",
 		Long: `
-Asks the admin API of a running Caddy what has become of what came for each
-meta_webhook handler since its configuration was first loaded, and prints a line
-for each. REFUSED are requests that were refused for what they were, such as
-forged ones. With --json, results are told one by one.
+Asks the admin API of a running Caddy for the status of each meta_webhook handler
+and prints one line per handler. Counts start when a handler's configuration is
+first loaded. REFUSED counts requests that failed a check, such as forged ones.
+With --json, every result has a count of its own.
 `,
 		Example: `  caddy meta-webhook status
   caddy meta-webhook status --config /etc/caddy/Caddyfile --json`,
@@ -49,21 +47,21 @@ forged ones. With --json, results are told one by one.
 		}),
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&asJSON, "json", false, "Print JSON, with the results one by one")
-	flags.StringVar(&c.address, "address", "", "Address of the admin API. Default: that of --config, else "+caddy.DefaultAdminListen)
-	flags.StringVarP(&c.config, "config", "c", "", "Configuration that tells the address of the admin API")
-	flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the adapter for --config, if it is not in JSON")
+	flags.BoolVar(&asJSON, "json", false, "Print the answer of the admin API, with a count per result")
+	flags.StringVar(&c.address, "address", "", "Address of the admin API (default: from --config, else "+caddy.DefaultAdminListen+")")
+	flags.StringVarP(&c.config, "config", "c", "", "Configuration file to read the address of the admin API from")
+	flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter to apply to --config")
 	return cmd
 }
 
-// statusPath is where the admin API shows the status.
+// statusPath is the path of the status in the admin API.
 const statusPath = "/meta_webhook/status"
 
-// mostUndelivered is how many undelivered events the admin API counts.
-const mostUndelivered = 10_000
+// maxUndelivered is the number at which the admin API stops counting
+// undelivered events.
+const maxUndelivered = 10_000
 
-// A status is what the admin API tells of the handlers of one name. A time is
-// zero when there is none.
+// A status is that of the handlers of one name, as the admin API reports it.
 type status struct {
 	Name string `json:"name"`
 
@@ -80,10 +78,10 @@ type status struct {
 	Events        map[string]uint64 `json:"events"`        // by outcome
 }
 
-// A statusCall is whom to ask for the status.
+// A statusCall holds the flags that locate the admin API.
 type statusCall struct{ address, config, adapter string }
 
-// get returns the answer of the admin API.
+// get returns the answer of the admin API. The caller must close it.
 func (c *statusCall) get() (io.ReadCloser, error) {
 	address, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
 	if err != nil {
@@ -91,16 +89,16 @@ func (c *statusCall) get() (io.ReadCloser, error) {
 	}
 	answer, err := caddycmd.AdminAPIRequest(address, http.MethodGet, statusPath, nil, nil)
 	if err != nil {
-		return nil, unsuccessful{fmt.Errorf("asking the admin API at %s: %v", address, err)}
+		return nil, problem{fmt.Errorf("requesting the status from the admin API at %s: %v", address, err)}
 	}
 	return answer.Body, nil
 }
 
-// printStatus prints a table of the statuses that are in JSON.
+// printStatus prints an answer of the admin API as a table.
 func printStatus(w io.Writer, from io.Reader, now time.Time) error {
 	var all []status
 	if err := json.NewDecoder(from).Decode(&all); err != nil {
-		return unsuccessful{fmt.Errorf("reading the status: %v", err)}
+		return problem{fmt.Errorf("reading the status: %v", err)}
 	}
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "No meta_webhook handler is running.")
@@ -118,15 +116,16 @@ func printStatus(w io.Writer, from io.Reader, now time.Time) error {
 	return table.Flush()
 }
 
-// undelivered tells how many events failed; more are not counted.
+// undelivered returns the number of undelivered events, with a + if there may
+// be more.
 func (s *status) undelivered() string {
-	if s.Undelivered >= mostUndelivered {
-		return strconv.Itoa(mostUndelivered) + "+"
+	if s.Undelivered >= maxUndelivered {
+		return strconv.Itoa(maxUndelivered) + "+"
 	}
 	return strconv.Itoa(s.Undelivered)
 }
 
-// refused returns how many requests were refused for what they were.
+// refused returns the number of requests that failed a check.
 func (s *status) refused() (n uint64) {
 	for _, counts := range []map[string]uint64{s.Verifications, s.Notifications} {
 		for result, count := range counts {
@@ -140,7 +139,7 @@ func (s *status) refused() (n uint64) {
 	return n
 }
 
-// ago tells how long ago something was.
+// ago formats the time since t.
 func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -148,7 +147,7 @@ func ago(t, now time.Time) string {
 	return lasting(t, now) + " ago"
 }
 
-// lasting tells how long something has lasted, to the second.
+// lasting formats the duration since a time, to the second.
 func lasting(since, now time.Time) string {
 	if since.IsZero() {
 		return "-"

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestStatusIsPrintedAsATable(t *testing.T) {
+func TestStatusTable(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
 	for _, tc := range []struct {
@@ -26,7 +26,7 @@ func TestStatusIsPrintedAsATable(t *testing.T) {
 			},
 			{
 				Name: "shop", LastNotification: before(3 * time.Second), LastSuccess: before(2 * time.Minute),
-				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: mostUndelivered, OldestUndelivered: before(101 * time.Second),
+				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: maxUndelivered, OldestUndelivered: before(101 * time.Second),
 				Verifications: map[string]uint64{"ok": 1, "verify_token_mismatch": 2},
 				Notifications: map[string]uint64{"ok": 3, "delivery_failed": 4, "dedup_unavailable": 5, "in_flight": 6, "signature_mismatch": 7},
 				Events:        map[string]uint64{"delivered": 8, "duplicate": 9, "failed": 10},
@@ -51,8 +51,7 @@ func TestStatusIsPrintedAsATable(t *testing.T) {
 	}
 }
 
-// runStatus runs the command and returns what it prints, with that on stderr in
-// the error.
+// runStatus runs the command and returns its stdout. The error includes stderr.
 func runStatus(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var b, stderr strings.Builder
@@ -60,7 +59,7 @@ func runStatus(t *testing.T, args ...string) (string, error) {
 	cmd.SetArgs(args)
 	cmd.SetOut(&b)
 	cmd.SetErr(&stderr)
-	cmd.SilenceUsage = true // as Caddy has it
+	cmd.SilenceUsage = true // as in Caddy
 	err := cmd.ExecuteContext(t.Context())
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, &stderr)
@@ -83,9 +82,9 @@ func TestStatusCommandAsksTheAdminAPI(t *testing.T) {
 	if got, err := runStatus(t, "--address", address); !strings.Contains(got, "\nshop ") || err != nil {
 		t.Errorf("got %q, %v, want a table with shop in it", got, err)
 	}
-	answer = "no JSON"
+	answer = "not JSON"
 	if _, err := runStatus(t, "--address", address); err == nil {
-		t.Error("got no error for an answer that is no JSON")
+		t.Error("got no error for an answer that is not JSON")
 	}
 	admin.Close()
 	if got, err := runStatus(t, "--address", address); got != "" || err == nil || !strings.Contains(err.Error(), address) {

@@ -14,11 +14,11 @@ import (
 func newSubscriptionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "subscriptions <command>",
-		Short: "Lists, adds and removes an app's subscriptions",
+		Short: "Manages the webhook subscriptions of an app",
 		Long: `
-Manages the webhook subscriptions of an app by the Graph API, as the App
-Dashboard does. It speaks for the app with its app access token, META_ACCESS_TOKEN,
-or with META_APP_ID and META_APP_SECRET, of which that token is made.
+Manages the webhook subscriptions of an app through the Graph API, like the App
+Dashboard. It acts as the app, with the app access token in META_ACCESS_TOKEN, or
+with the one that META_APP_ID and META_APP_SECRET make.
 `,
 		Example: `  caddy meta-webhook subscriptions list
   caddy meta-webhook subscriptions add --object page --fields feed,mention \
@@ -38,7 +38,7 @@ func newListCommand() *cobra.Command {
 	var l listCommand
 	cmd := &cobra.Command{
 		Use:     "list [--app-id <id>]",
-		Short:   "Lists an app's subscriptions",
+		Short:   "Lists the subscriptions of an app",
 		Example: `  caddy meta-webhook subscriptions list --json`,
 		Args:    cobra.NoArgs,
 		RunE:    run(l.run),
@@ -55,7 +55,7 @@ func (l *listCommand) run(cmd *cobra.Command) error {
 	}
 	subscriptions, err := client.List(cmd.Context())
 	if err != nil {
-		return unsuccessful{err}
+		return problem{err}
 	}
 	if l.json {
 		for _, s := range subscriptions {
@@ -66,7 +66,7 @@ func (l *listCommand) run(cmd *cobra.Command) error {
 		return nil
 	}
 	if len(subscriptions) == 0 {
-		cmd.PrintErrln("This app has no subscriptions.")
+		cmd.PrintErrln("The app has no subscriptions.")
 		return nil
 	}
 	table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -99,12 +99,12 @@ func newAddCommand() *cobra.Command {
 		Use:   "add --object <object> --fields <field,...> --callback <url>",
 		Short: "Subscribes an app to fields of an object",
 		Long: `
-Subscribes the app to fields of an object, beside those it is subscribed to.
-Meta verifies the callback URL with the verify token at once, so the gateway has
-to run already. An object has one callback URL: this one replaces another.
+Subscribes the app to fields of an object, in addition to its other fields. Meta
+verifies the callback URL with the verify token at once, so the gateway must be
+running. An object has one callback URL: a new one replaces the old one.
 
-That the app is subscribed is one half. Pages and WhatsApp business accounts
-have to be connected to the app as well.
+Subscribing the app is one half. Pages and WhatsApp Business Accounts must be
+connected to the app as well.
 `,
 		Example: `  caddy meta-webhook subscriptions add --object whatsapp_business_account \
       --fields messages --callback https://webhooks.example.com/`,
@@ -114,19 +114,20 @@ have to be connected to the app as well.
 	a.graph.register(cmd)
 	a.token.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&a.object, "object", "", "The object, such as user, page, whatsapp_business_account (required)")
-	flags.StringSliceVar(&a.fields, "fields", nil, "The fields, with commas between them (required)")
-	flags.StringVar(&a.callback, "callback", "", "The callback URL (required)")
-	flags.BoolVar(&a.includeValues, "include-values", true, "Have Meta send what has changed, and not just the names of fields")
+	flags.StringVar(&a.object, "object", "", "Object, such as user, page or whatsapp_business_account (required)")
+	flags.StringSliceVar(&a.fields, "fields", nil, "Fields, separated by commas (required)")
+	flags.StringVar(&a.callback, "callback", "", "Callback URL (required)")
+	flags.BoolVar(&a.includeValues, "include-values", true, "Have Meta send the changed values, not only the names of the fields")
 	for _, flag := range []string{"object", "fields", "callback"} {
 		_ = cmd.MarkFlagRequired(flag)
 	}
 	return cmd
 }
 
-// errInstagram is about the one object that the Graph API's edge does not take.
-var errInstagram = errors.New("--object: Meta takes subscriptions to instagram in the App Dashboard only: " +
-	"open the app there, and the webhooks of its Instagram product. The callback URL and the verify token are the same as here")
+// errInstagram is the error for the one object that the Graph API does not
+// support.
+var errInstagram = errors.New("--object: instagram can only be subscribed to in the App Dashboard: " +
+	"open the webhooks of the app's Instagram product there, and use the same callback URL and verify token")
 
 func (a *addCommand) run(cmd *cobra.Command) error {
 	if strings.EqualFold(a.object, "instagram") {
@@ -148,9 +149,9 @@ func (a *addCommand) run(cmd *cobra.Command) error {
 		IncludeValues: a.includeValues,
 	})
 	if err != nil {
-		return unsuccessful{err}
+		return problem{err}
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Subscribed to %s of %s. Meta sends to %s\n", strings.Join(a.fields, ", "), a.object, a.callback)
+	fmt.Fprintf(cmd.OutOrStdout(), "Subscribed to %s of %s. Meta sends notifications to %s\n", strings.Join(a.fields, ", "), a.object, a.callback)
 	return nil
 }
 
@@ -164,7 +165,7 @@ func newRemoveCommand() *cobra.Command {
 	var r removeCommand
 	cmd := &cobra.Command{
 		Use:   "remove --object <object> [--fields <field,...>]",
-		Short: "Ends an app's subscription to an object, or to fields of it",
+		Short: "Unsubscribes an app from an object, or from fields of it",
 		Example: `  caddy meta-webhook subscriptions remove --object page --fields mention
   caddy meta-webhook subscriptions remove --object user`,
 		Args: cobra.NoArgs,
@@ -172,8 +173,8 @@ func newRemoveCommand() *cobra.Command {
 	}
 	r.graph.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&r.object, "object", "", "The object (required)")
-	flags.StringSliceVar(&r.fields, "fields", nil, "The fields, with commas between them; none: all of the object's")
+	flags.StringVar(&r.object, "object", "", "Object (required)")
+	flags.StringSliceVar(&r.fields, "fields", nil, "Fields, separated by commas (default: all fields of the object)")
 	_ = cmd.MarkFlagRequired("object")
 	return cmd
 }
@@ -187,12 +188,12 @@ func (r *removeCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	if err := client.Remove(cmd.Context(), r.object, r.fields); err != nil {
-		return unsuccessful{err}
+		return problem{err}
 	}
 	what := r.object
 	if len(r.fields) > 0 {
 		what = strings.Join(r.fields, ", ") + " of " + r.object
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Not subscribed to %s any more\n", what)
+	fmt.Fprintf(cmd.OutOrStdout(), "Unsubscribed from %s\n", what)
 	return nil
 }

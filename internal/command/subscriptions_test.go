@@ -12,7 +12,7 @@ import (
 
 const testAppID = "188559381496048"
 
-// subscriptions runs a command against a Graph API.
+// subscriptions runs a subcommand of subscriptions against a Graph API.
 func subscriptions(t *testing.T, server *graphtest.Server, args ...string) result {
 	t.Helper()
 	return command(t, "", slices.Concat([]string{"subscriptions"}, args, []string{"--graph-url", server.URL})...)
@@ -26,10 +26,10 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
 	callback := serving(t, testToken).URL
 
-	subscriptions(t, server, "list").want(t, 0, "", "This app has no subscriptions.")
+	subscriptions(t, server, "list").want(t, 0, "", "The app has no subscriptions.")
 	subscriptions(t, server, "list", "--json").want(t, 0, "", "")
 	subscriptions(t, server, "add", "--object", "page", "--fields", "feed,mention", "--callback", callback).
-		want(t, 0, "Subscribed to feed, mention of page. Meta sends to "+callback+"\n", "")
+		want(t, 0, "Subscribed to feed, mention of page. Meta sends notifications to "+callback+"\n", "")
 	subscriptions(t, server, "add", "--object", "user", "--fields", "photos", "--callback", callback, "--include-values=false").
 		want(t, 0, "Subscribed to photos of user", "")
 	want := []graphtest.Subscription{
@@ -42,13 +42,13 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 	list := subscriptions(t, server, "list")
 	list.want(t, 0, "page    yes     "+callback+"  feed, mention\nuser    yes     "+callback+"  photos\n", "")
 	if !strings.HasPrefix(list.out, "OBJECT  ACTIVE  CALLBACK ") {
-		t.Errorf("got %q, want a head", list.out)
+		t.Errorf("got %q, want a header", list.out)
 	}
 	subscriptions(t, server, "list", "--json").want(t, 0,
 		`{"object":"page","callback_url":"`+callback+`","active":true,"fields":[{"name":"feed","version":"v25.0"},{"name":"mention","version":"v25.0"}]}`+"\n", "")
 
-	subscriptions(t, server, "remove", "--object", "page", "--fields", "mention").want(t, 0, "Not subscribed to mention of page any more\n", "")
-	subscriptions(t, server, "remove", "--object", "user").want(t, 0, "Not subscribed to user any more\n", "")
+	subscriptions(t, server, "remove", "--object", "page", "--fields", "mention").want(t, 0, "Unsubscribed from mention of page\n", "")
+	subscriptions(t, server, "remove", "--object", "user").want(t, 0, "Unsubscribed from user\n", "")
 	want = want[:1]
 	want[0].Fields = []string{"feed"}
 	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
@@ -70,21 +70,21 @@ func TestErrorsOfTheGraphAPI(t *testing.T) {
 		t.Setenv("META_APP_SECRET", testSecret+"2")
 		subscriptions(t, server, args...).want(t, 2, "", "Error: Meta answered 400: Malformed access token REDACTED")
 		t.Setenv("META_APP_SECRET", "")
-		subscriptions(t, server, args...).want(t, 1, "", "the app access token is missing")
+		subscriptions(t, server, args...).want(t, 1, "", "missing app access token")
 	}
 }
 
-func TestSubscriptionsThatMeanNothing(t *testing.T) {
+func TestSubscriptionsUsageErrors(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("META_APP_ID", testAppID)
 	t.Setenv("META_APP_SECRET", testSecret)
 	for want, args := range map[string][]string{
-		"in the App Dashboard only":          {"add", "--object", "instagram", "--fields", "comments", "--callback", "https://example.com/"},
-		"App Dashboard only":                 {"remove", "--object", "Instagram"},
+		"--object: instagram can only":       {"add", "--object", "instagram", "--fields", "comments", "--callback", "https://example.com/"},
+		"in the App Dashboard":               {"remove", "--object", "Instagram"},
 		`required flag(s) "callback", "fiel`: {"add", "--object", "page"},
 		`required flag(s) "object"`:          {"remove"},
-		"the verify token is missing":        {"add", "--object", "page", "--fields", "feed", "--callback", "https://example.com/"},
-		"sent in the clear":                  {"list", "--graph-url", "http://graph.facebook.com"},
+		"missing verify token":               {"add", "--object", "page", "--fields", "feed", "--callback", "https://example.com/"},
+		"must begin with https://":           {"list", "--graph-url", "http://graph.facebook.com"},
 	} {
 		command(t, "", append([]string{"subscriptions"}, args...)...).want(t, 1, "", want)
 	}

@@ -17,20 +17,20 @@ func newVerifyCommand() *cobra.Command {
 	v := verifyCommand{token: verifyTokenFlag()}
 	cmd := &cobra.Command{
 		Use:   "verify [--url <url>]",
-		Short: "Sends a verification request, and says what is wrong with the answer",
+		Short: "Sends a verification request and explains the answer",
 		Long: `
 Sends the request with which Meta verifies a callback URL, with a random
-challenge, and compares the answer with what Meta wants. If it is not that, the
-command says why: a redirect, HTML or other bytes around the challenge, another
-status, a certificate of another name or authority, nothing that listens.
+challenge, and checks the answer. It explains what is wrong: a redirect, HTML or
+other bytes around the challenge, another status, a certificate for another name
+or from an unknown authority, a port on which nothing listens.
 
-With --cert, it also says whether the server asks for a client certificate, and
-whether it takes this one.
+With --cert, it also reports whether the server asks for a client certificate
+and accepts this one.
 
-Meta reaches a callback URL from the internet, and trusts public authorities
-alone. From where the command is run, both may look better than they are.
+Meta connects from the internet and trusts public certificate authorities only,
+so a callback URL that works from this machine may still fail for Meta.
 
-The exit code is 0 if Meta would take the URL, and 2 if not.
+The exit code is 0 if Meta would accept the URL, and 2 otherwise.
 `,
 		Example: `  caddy meta-webhook verify
   caddy meta-webhook verify --url https://webhooks.example.com/
@@ -46,11 +46,11 @@ The exit code is 0 if Meta would take the URL, and 2 if not.
 	return cmd
 }
 
-// A verifyReport is what --json prints of a verification.
+// A verifyReport is what --json prints for a verification.
 type verifyReport struct {
 	OK       bool    `json:"ok"`
 	URL      string  `json:"url"`
-	Status   int     `json:"status,omitempty"` // none: no answer
+	Status   int     `json:"status,omitempty"` // absent if there was no answer
 	Duration float64 `json:"duration_ms,omitempty"`
 	Problem  string  `json:"problem,omitempty"`
 }
@@ -65,23 +65,23 @@ func (v *verifyCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	a, problem := to.Verify(cmd.Context(), token)
+	a, err := to.Verify(cmd.Context(), token)
 	if a.Status == http.StatusForbidden {
-		problem = fmt.Errorf("%w.\nThe verify token was taken from %s", problem, source)
+		err = fmt.Errorf("%w.\nThe verify token came from %s", err, source)
 	}
 	if v.json {
-		r := verifyReport{OK: problem == nil, URL: to.url.Redacted(), Status: a.Status, Duration: milliseconds(a.Took)}
-		if problem != nil {
-			r.Problem = problem.Error()
+		r := verifyReport{OK: err == nil, URL: to.url.Redacted(), Status: a.Status, Duration: milliseconds(a.Took)}
+		if err != nil {
+			r.Problem = err.Error()
 		}
 		if err := printJSON(cmd, r); err != nil {
 			return err
 		}
-	} else if problem == nil {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s in %s: %s gives the challenge back\n", a.StatusText(), short(a.Took), to.url.Redacted())
+	} else if err == nil {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s in %s: %s returned the challenge\n", a.StatusText(), short(a.Took), to.url.Redacted())
 	}
-	if problem != nil {
-		return unsuccessful{problem}
+	if err != nil {
+		return problem{err}
 	}
 	return nil
 }

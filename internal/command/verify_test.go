@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// serving starts a receiver that answers verification requests as a handler
-// does whose verify token this is.
+// serving starts a receiver that answers verification requests like a gateway
+// with this verify token.
 func serving(t *testing.T, token string) *receiver {
 	t.Helper()
 	return newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
@@ -20,24 +20,24 @@ func serving(t *testing.T, token string) *receiver {
 	})
 }
 
-func TestVerifySaysThatAllIsWell(t *testing.T) {
+func TestVerifyAcceptsTheChallenge(t *testing.T) {
 	cleanEnvironment(t)
 	r := serving(t, "development-token")
-	command(t, "", "verify", "--url", r.URL).want(t, 0, ": "+r.URL+" gives the challenge back\n", "")
+	command(t, "", "verify", "--url", r.URL).want(t, 0, ": "+r.URL+" returned the challenge\n", "")
 	t.Setenv("META_VERIFY_TOKEN", testToken)
 	r = serving(t, testToken)
 	command(t, "", "verify", "--url", r.URL+"/?app=1").want(t, 0, "200 OK in ", "")
 }
 
-func TestVerifySaysWhatIsWrong(t *testing.T) {
+func TestVerifyExplainsTheAnswer(t *testing.T) {
 	cleanEnvironment(t)
 	r := serving(t, testToken)
 	command(t, "", "verify", "--url", r.URL).want(t, 2, "",
-		"Error: 403 Forbidden: the verify token is another one than the server's")
+		"Error: 403 Forbidden: the server has another verify token")
 	command(t, "", "verify", "--url", r.URL).want(t, 2, "",
-		"The verify token was taken from example.Caddyfile, because META_VERIFY_TOKEN is not set")
+		"The verify token came from example.Caddyfile, because META_VERIFY_TOKEN is not set")
 	file := textFile(t, testToken+"2")
-	command(t, "", "verify", "--url", r.URL, "--verify-token-file", file).want(t, 2, "", "The verify token was taken from "+file)
+	command(t, "", "verify", "--url", r.URL, "--verify-token-file", file).want(t, 2, "", "The verify token came from "+file)
 }
 
 func TestVerifyInJSON(t *testing.T) {
@@ -60,7 +60,7 @@ func TestVerifyInJSON(t *testing.T) {
 			t.Fatalf("got %q: %v", got.out, err)
 		}
 		if report.Duration <= 0 || report.URL != r.URL || (report.Problem == "") != test.want.OK {
-			t.Errorf("got %+v, want the URL, the time, and a problem if there is one", report)
+			t.Errorf("got %+v, want the URL, the duration, and a problem unless it is OK", report)
 		}
 		report.Duration, report.URL, report.Problem = 0, "", ""
 		if report != test.want {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// An Error is one of the Graph API.
+// An Error is an error that the Graph API returned.
 type Error struct {
-	Status int `json:"-"` // of the answer
+	Status int `json:"-"` // HTTP status code
 
 	Message   string `json:"message"`
 	Type      string `json:"type"`
@@ -18,7 +18,7 @@ type Error struct {
 	TraceID   string `json:"fbtrace_id"`
 }
 
-// Codes of errors that have a usual cause.
+// Error codes with a usual cause.
 const (
 	codeParameter    = 100
 	codePermission   = 200
@@ -26,8 +26,8 @@ const (
 	codeVerification = 2200
 )
 
-// Error implements error, in up to three lines: what is wrong, what Meta adds
-// for people, and what to do.
+// Error implements error. It returns up to three lines: the error, Meta's text
+// for users, and a hint.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Meta answered %d: %s", e.Status, printable(e.Message))
@@ -55,13 +55,13 @@ func (e *Error) Error() string {
 func (e *Error) hint() string {
 	switch e.Code {
 	case codeParameter:
-		return "The object or a field may be misspelt, or be none that this app's products have."
+		return "The object or a field may be misspelled or not available to the app."
 	case codePermission:
-		return "This edge wants an app access token, not that of a user or a page."
+		return "This call requires an app access token, not one of a user or a Page."
 	case codeToken:
-		return "The app id or the app secret may be another app's, or the secret was reset."
+		return "The app ID and the app secret may not belong together, or the secret was reset."
 	case codeVerification:
-		return "Meta did not get its challenge back. caddy meta-webhook verify says what is wrong."
+		return "Meta did not get its challenge back. Run caddy meta-webhook verify to see why."
 	}
 	return ""
 }
@@ -72,7 +72,8 @@ func (e *Error) scrub(scrub func(string) string) {
 	}
 }
 
-// printable returns a text without what a terminal would take for a command.
+// printable replaces control characters, which could change the state of a
+// terminal, with spaces.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {

@@ -1,7 +1,7 @@
-// Package graph is a client of the Graph API's edge for the webhook
-// subscriptions of an app, /{app-id}/subscriptions.
+// Package graph is a client for the webhook subscriptions of an app in the Graph
+// API, /{app-id}/subscriptions.
 //
-// The app access token travels in a header alone, and stands in no error.
+// The app access token is sent in a header only and never appears in an error.
 package graph
 
 import (
@@ -20,28 +20,28 @@ import (
 )
 
 const (
-	// DefaultURL is where Meta's Graph API is.
+	// DefaultURL is the base URL of Meta's Graph API.
 	DefaultURL = "https://graph.facebook.com"
-	// DefaultVersion is the version of the Graph API that is asked for.
+	// DefaultVersion is the version of the Graph API that requests name by default.
 	DefaultVersion = "v25.0"
 )
 
-// timeout is how long Meta may take. Before it answers a new subscription, it
-// verifies the callback URL.
+// timeout limits each request. Meta verifies the callback URL of a subscription
+// before it answers.
 const timeout = time.Minute
 
-// maxAnswer is how much of an answer is read.
+// maxAnswer is the number of bytes read from an answer.
 const maxAnswer = 4 << 20
 
-// A Client speaks for one app.
+// A Client acts as one app.
 type Client struct {
-	URL     string // of the Graph API; empty: Meta's
-	Version string // of the Graph API; empty: the oldest that the app may use
+	URL     string // of the Graph API; default: DefaultURL
+	Version string // of the Graph API; default: the oldest one available to the app
 	AppID   string
 	Token   string // the app access token, {app-id}|{app-secret}
 }
 
-// A Subscription is to fields of one object.
+// A Subscription is an app's subscription to fields of one object.
 type Subscription struct {
 	Object      string  `json:"object"`
 	CallbackURL string  `json:"callback_url"`
@@ -49,14 +49,14 @@ type Subscription struct {
 	Fields      []Field `json:"fields"`
 }
 
-// A Field is one that an app is subscribed to.
+// A Field is a field that an app is subscribed to.
 type Field struct {
 	Name    string `json:"name"`
-	Version string `json:"version,omitempty"` // of the Graph API, in which its values come
+	Version string `json:"version,omitempty"` // of the Graph API that its values follow
 }
 
-// UnmarshalJSON implements json.Unmarshaler. Old versions of the Graph API
-// send the name alone.
+// UnmarshalJSON implements json.Unmarshaler. Old versions of the Graph API send
+// the name only.
 func (f *Field) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &f.Name); err == nil {
 		return nil
@@ -65,17 +65,17 @@ func (f *Field) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*field)(f))
 }
 
-// An Addition is a subscription to make.
+// An Addition is a subscription to add.
 type Addition struct {
 	Object        string
 	Fields        []string
 	CallbackURL   string
 	VerifyToken   string
-	IncludeValues bool // send values, not just the names of fields
+	IncludeValues bool // send the changed values, not only the names of fields
 }
 
-// Validate reports whether the client can be used. The other methods do so
-// themselves.
+// Validate returns an error if the client is not usable. All other methods call
+// it.
 func (c *Client) Validate() error {
 	_, err := c.endpoint()
 	return err
@@ -107,8 +107,8 @@ func (c *Client) List(ctx context.Context) ([]Subscription, error) {
 	}
 }
 
-// Add subscribes the app to more fields of an object. Meta verifies the
-// callback URL before it returns.
+// Add subscribes the app to fields of an object, in addition to its other
+// fields. Meta verifies the callback URL before Add returns.
 func (c *Client) Add(ctx context.Context, a Addition) error {
 	return c.change(ctx, http.MethodPost, nil, url.Values{
 		"object":         {a.Object},
@@ -119,8 +119,8 @@ func (c *Client) Add(ctx context.Context, a Addition) error {
 	})
 }
 
-// Remove ends the app's subscription to fields of an object, or, without
-// fields, to the object.
+// Remove unsubscribes the app from fields of an object, or from the object if
+// there are no fields.
 func (c *Client) Remove(ctx context.Context, object string, fields []string) error {
 	query := url.Values{"object": {object}}
 	if len(fields) > 0 {
@@ -129,7 +129,7 @@ func (c *Client) Remove(ctx context.Context, object string, fields []string) err
 	return c.change(ctx, http.MethodDelete, query, nil)
 }
 
-// change is do for what succeeds or does not.
+// change sends a request whose answer only reports success.
 func (c *Client) change(ctx context.Context, method string, query, form url.Values) error {
 	var answer struct {
 		Success any `json:"success"` // true, or "true"
@@ -138,12 +138,12 @@ func (c *Client) change(ctx context.Context, method string, query, form url.Valu
 		return err
 	}
 	if fmt.Sprint(answer.Success) != "true" {
-		return errors.New("the Graph API does not say that it succeeded")
+		return errors.New("the Graph API did not report success")
 	}
 	return nil
 }
 
-// do sends a request and reads the answer into v.
+// do sends a request and decodes the answer into v.
 func (c *Client) do(ctx context.Context, method string, query, form url.Values, v any) error {
 	endpoint, err := c.endpoint()
 	if err != nil {
@@ -172,12 +172,12 @@ func (c *Client) do(ctx context.Context, method string, query, form url.Values, 
 	return c.read(res, body, v)
 }
 
-// client follows no redirects: the token is for nobody else.
+// client does not follow redirects, which would pass the token on.
 var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// endpoint returns the URL of the app's edge.
+// endpoint returns the URL of the app's subscriptions.
 func (c *Client) endpoint() (*url.URL, error) {
 	base := c.URL
 	if base == "" {
@@ -185,18 +185,18 @@ func (c *Client) endpoint() (*url.URL, error) {
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("the Graph API's URL must be like %s", DefaultURL)
+		return nil, fmt.Errorf("the URL of the Graph API must look like %s", DefaultURL)
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback.Is(u.Hostname())) {
-		return nil, errors.New("the Graph API's URL must begin with https://: the access token would be sent in the clear")
+		return nil, errors.New("the URL of the Graph API must begin with https://, to keep the access token secret")
 	}
 	if c.AppID == "" || strings.Trim(c.AppID, "0123456789") != "" {
-		return nil, errors.New("an app id is a number")
+		return nil, errors.New("the app ID must be a number")
 	}
 	return u.JoinPath(c.Version, c.AppID, "subscriptions"), nil
 }
 
-// read reads an answer into v, or says what is wrong with it.
+// read decodes an answer into v, or returns the error in it.
 func (c *Client) read(res *http.Response, body []byte, v any) error {
 	var failed struct {
 		Error *Error `json:"error"`
@@ -207,16 +207,16 @@ func (c *Client) read(res *http.Response, body []byte, v any) error {
 		return failed.Error
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %d %s, and no error of the Graph API",
+		return fmt.Errorf("%s answered %d %s without an error of the Graph API",
 			res.Request.URL.Host, res.StatusCode, http.StatusText(res.StatusCode))
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("%s answered 200, and no JSON of the Graph API", res.Request.URL.Host)
+		return fmt.Errorf("%s answered 200 without JSON of the Graph API", res.Request.URL.Host)
 	}
 	return nil
 }
 
-// unreachable says why there is no answer.
+// unreachable returns the reason why there is no answer.
 func (c *Client) unreachable(endpoint *url.URL, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		if wrapped.Timeout() {
@@ -227,8 +227,8 @@ func (c *Client) unreachable(endpoint *url.URL, err error) error {
 	return fmt.Errorf("no answer from %s: %s", endpoint.Host, c.scrub(err.Error()))
 }
 
-// scrub takes the access token, and the app secret in it, out of a text. Meta
-// quotes tokens that it does not like.
+// scrub redacts the access token, and the app secret in it, from a text: Meta
+// quotes tokens that it rejects.
 func (c *Client) scrub(text string) string {
 	if c.Token == "" {
 		return text

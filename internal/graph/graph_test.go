@@ -18,14 +18,14 @@ const (
 	token  = "correct-horse"
 )
 
-// start returns a Graph API and a client of it.
+// start returns a Graph API and a client for it.
 func start(t *testing.T) (*graphtest.Server, *Client) {
 	t.Helper()
 	s := graphtest.Start(t, DefaultVersion, appID, secret)
 	return s, &Client{URL: s.URL, Version: DefaultVersion, AppID: appID, Token: s.Token}
 }
 
-// receiver starts a callback URL that knows the verify token.
+// receiver starts a server that accepts the verify token and returns its URL.
 func receiver(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,7 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 		t.Errorf("got %v at Meta, want %v", got, want)
 	}
 
-	list, err := c.List(t.Context()) // in several pages
+	list, err := c.List(t.Context()) // over several pages
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,16 +90,16 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 	}
 }
 
-func TestErrorsOfMetaAreReadableAndHoldNoToken(t *testing.T) {
+func TestErrorsAreReadableAndRedacted(t *testing.T) {
 	server, _ := start(t)
 	callback := receiver(t)
 	for name, test := range map[string]struct {
 		change func(*Client, *Addition)
 		want   []string
 	}{
-		"another secret":   {func(c *Client, _ *Addition) { c.Token = appID + "|" + token }, []string{"Meta answered 400: Malformed access token REDACTED (OAuthException, code 190, fbtrace_id AbCdEf123)\nThe app id or the app secret may be another app's"}},
-		"another token":    {func(_ *Client, a *Addition) { a.VerifyToken = secret }, []string{"HTTP Status Code = 403", "code 2200", "\nMeta did not get its challenge back. caddy meta-webhook verify says"}},
-		"an unknown field": {func(_ *Client, a *Addition) { a.Fields = []string{"fead"} }, []string{"(#100)", "FEED, MENTION", "\nThe object or a field may be misspelt"}},
+		"another secret":   {func(c *Client, _ *Addition) { c.Token = appID + "|" + token }, []string{"Meta answered 400: Malformed access token REDACTED (OAuthException, code 190, fbtrace_id AbCdEf123)\nThe app ID and the app secret may not belong together"}},
+		"another token":    {func(_ *Client, a *Addition) { a.VerifyToken = secret }, []string{"HTTP Status Code = 403", "code 2200", "\nMeta did not get its challenge back. Run caddy meta-webhook verify"}},
+		"an unknown field": {func(_ *Client, a *Addition) { a.Fields = []string{"fead"} }, []string{"(#100)", "FEED, MENTION", "\nThe object or a field may be misspelled"}},
 		"another version":  {func(c *Client, _ *Addition) { c.Version = "v1.0" }, []string{"Meta answered 400: Unsupported post request"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,23 +117,23 @@ func TestErrorsOfMetaAreReadableAndHoldNoToken(t *testing.T) {
 			}
 			for _, hidden := range []string{secret, token} {
 				if strings.Contains(err.Error(), hidden) {
-					t.Errorf("got error %v, want none with a secret", err)
+					t.Errorf("got error %v, want no secret in it", err)
 				}
 			}
 		})
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
+func TestInvalidAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"a page":         {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "answered 200, and no JSON of the Graph API"},
-		"a failed proxy": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, "answered 502 Bad Gateway, and no error of the Graph API"},
+		"a page":         {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "answered 200 without JSON of the Graph API"},
+		"a failed proxy": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, "answered 502 Bad Gateway without an error of the Graph API"},
 		"a redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "answered 302 Found"},
-		"no success":     {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"success":false}`) }, "does not say that it succeeded"},
-		"nothing":        {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }, "does not say that it succeeded"},
+		"no success":     {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"success":false}`) }, "did not report success"},
+		"nothing":        {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }, "did not report success"},
 		"no connection":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "no answer from 127.0.0.1"},
 		"for people": {
 			func(w http.ResponseWriter, _ *http.Request) {
@@ -145,7 +145,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"for users": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(403)
 			io.WriteString(w, `{"error":{"code":200}}`)
-		}, "wants an app access token"},
+		}, "requires an app access token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(test.answer)
@@ -156,13 +156,13 @@ func TestAnswersThatAreNone(t *testing.T) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
 			if err != nil && strings.Contains(err.Error(), secret) {
-				t.Errorf("got error %v, want none with the secret", err)
+				t.Errorf("got error %v, want no secret in it", err)
 			}
 		})
 	}
 }
 
-func TestEndpointsThatWouldGiveTheTokenAway(t *testing.T) {
+func TestEndpointsKeepTheTokenSecret(t *testing.T) {
 	for _, test := range []struct{ url, version, appID, want string }{
 		{"", "v25.0", appID, "https://graph.facebook.com/v25.0/" + appID + "/subscriptions"},
 		{"", "", appID, "https://graph.facebook.com/" + appID + "/subscriptions"},
@@ -185,7 +185,7 @@ func TestEndpointsThatWouldGiveTheTokenAway(t *testing.T) {
 	}
 }
 
-func TestFieldsOfOldVersionsAreNames(t *testing.T) {
+func TestFieldsOfOldVersions(t *testing.T) {
 	var got Subscription
 	err := json.Unmarshal([]byte(`{"object":"user","fields":["photos",{"name":"feed","version":"v2.10"}]}`), &got)
 	want := []Field{{Name: "photos"}, {"feed", "v2.10"}}

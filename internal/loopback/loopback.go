@@ -1,4 +1,4 @@
-// Package loopback knows the names of this machine.
+// Package loopback recognizes the local machine.
 package loopback
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Is reports whether a host, as it stands in a URL without its port, is this
-// machine: localhost, or an address of the loopback interface.
+// Is reports whether host, without a port, is this machine: localhost or an
+// address of the loopback interface.
 func Is(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

@@ -11,8 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// When the bar is drawn: not for what is over soon, and not so often that
-// drawing is what takes the time.
+// The bar appears after a delay and is redrawn at most once per interval.
 const (
 	delay    = 500 * time.Millisecond
 	interval = 100 * time.Millisecond
@@ -23,17 +22,17 @@ const (
 	lineWidth = 72
 )
 
-// A Bar shows how much of something is done. A nil Bar shows nothing.
+// A Bar shows the progress of a task. A nil Bar shows nothing.
 type Bar struct {
 	w       io.Writer
 	total   int
 	done    int
 	start   time.Time
-	drawn   time.Time // when it was last
+	drawn   time.Time // time of the last drawing
 	visible bool
 }
 
-// New returns a bar on w, and nil if w is no terminal.
+// New returns a bar on w, or nil if w is not a terminal.
 func New(w io.Writer, total int) *Bar {
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
@@ -45,7 +44,7 @@ func newBar(w io.Writer, total int) *Bar {
 	return &Bar{w: w, total: total, start: time.Now()}
 }
 
-// Step notes that one more is done, and draws the bar if it is time to.
+// Step records that one more step is done, and draws the bar if it is due.
 func (b *Bar) Step() {
 	if b == nil {
 		return
@@ -59,7 +58,7 @@ func (b *Bar) Step() {
 	fmt.Fprintf(b.w, "\r%-*s", lineWidth, b.line(now.Sub(b.start)))
 }
 
-// line is what the bar looks like after some time.
+// line returns the bar after some time.
 func (b *Bar) line(elapsed time.Duration) string {
 	full := barWidth * b.done / b.total
 	left := elapsed * time.Duration(b.total-b.done) / time.Duration(b.done)
@@ -67,8 +66,8 @@ func (b *Bar) line(elapsed time.Duration) string {
 		strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), b.done, b.total, left.Round(time.Second))
 }
 
-// Clear takes the bar away, for a line to be printed or at the end. The next
-// step may draw it again.
+// Clear erases the bar, at the end or to print a line. The next step may draw it
+// again.
 func (b *Bar) Clear() {
 	if b == nil || !b.visible {
 		return

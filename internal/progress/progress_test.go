@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestBarIsDrawnOnLongRuns(t *testing.T) {
+func TestBarOfALongRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		b := newBar(&out, 100)
@@ -28,16 +28,16 @@ func TestBarIsDrawnOnLongRuns(t *testing.T) {
 		out.Reset()
 		b.Step()
 		if out.Len() > 0 {
-			t.Errorf("got %q at once, want nothing yet", &out)
+			t.Errorf("got %q within the interval, want nothing", &out)
 		}
 		b.Clear()
 		if got := out.String(); strings.ReplaceAll(got, " ", "") != "\r\r" || len(got) < 60 {
-			t.Errorf("got %q, want the line made empty", got)
+			t.Errorf("got %q, want the line erased", got)
 		}
 		out.Reset()
 		b.Clear()
 		if out.Len() > 0 {
-			t.Errorf("got %q, want nothing where there is no bar", &out)
+			t.Errorf("got %q without a bar, want nothing", &out)
 		}
 		b.Step()
 		if !strings.Contains(out.String(), "52 of 100") {

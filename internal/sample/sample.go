@@ -1,5 +1,5 @@
-// Package sample makes notifications to try a receiver with, in the shapes
-// that Meta documents, each with ids and times of its own.
+// Package sample generates notifications for trying out a receiver, in the
+// shapes that Meta documents, with fresh IDs and times.
 package sample
 
 import (
@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// MaxUpdates is how many updates Meta puts in one notification at most.
+// MaxUpdates is the maximum number of updates in one notification of Meta.
 const MaxUpdates = 1000
 
 // A Sample is one kind of notification.
 type Sample struct {
-	Name string // to ask for it by
-	Type string // of the events that it becomes
+	Name string // unique
+	Type string // CloudEvents type of its events
 
-	around string // the notification; {updates} stands for its updates
-	update string
+	around string // template of the notification, with {updates}
+	update string // template of an update
 }
 
-// Notification returns a notification of so many updates, as of now. No two
-// updates are the same, in this notification or in any other.
+// Notification returns a notification with the given number of updates. Every
+// update is unique, across all notifications.
 func (s Sample) Notification(updates int, now time.Time) []byte {
 	var list strings.Builder
 	for i := range updates {
@@ -37,7 +37,7 @@ func (s Sample) Notification(updates int, now time.Time) []byte {
 	return []byte(strings.Replace(fill(s.around, now), "{updates}", list.String(), 1))
 }
 
-// fill puts fresh ids and times in the place of their names.
+// fill replaces the placeholders in a template with fresh IDs and times.
 func fill(template string, now time.Time) string {
 	return strings.NewReplacer(
 		"{id}", digits(15),
@@ -48,7 +48,7 @@ func fill(template string, now time.Time) string {
 	).Replace(template)
 }
 
-// digits returns a random number of so many digits.
+// digits returns a random number of n digits.
 func digits(n int64) string {
 	least := new(big.Int).Exp(big.NewInt(10), big.NewInt(n-1), nil)
 	random, err := rand.Int(rand.Reader, new(big.Int).Mul(least, big.NewInt(9)))
@@ -58,21 +58,21 @@ func digits(n int64) string {
 	return random.Add(random, least).String()
 }
 
-// token returns so many random bytes as Meta writes them in a message's id.
+// token returns n random bytes in the encoding of Meta's message IDs.
 func token(n int) string {
 	random := make([]byte, n)
 	_, _ = rand.Read(random) // never fails
 	return base64.RawURLEncoding.EncodeToString(random)
 }
 
-// Find returns the sample of a name.
+// Find returns the sample with a name.
 func Find(name string) (Sample, error) {
 	for _, s := range All {
 		if s.Name == name {
 			return s, nil
 		}
 	}
-	return Sample{}, fmt.Errorf("there is no sample %q, only %s", name, strings.Join(Names(), ", "))
+	return Sample{}, fmt.Errorf("unknown sample %q: must be one of %s", name, strings.Join(Names(), ", "))
 }
 
 // Names returns the names of all samples.

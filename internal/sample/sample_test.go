@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
-// now has a different text in each unit.
+// now differs in seconds, milliseconds and ISO 8601.
 var now = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 
-// parse returns the events of a sample's notification.
+// parse returns the events in a notification of a sample.
 func parse(t *testing.T, s Sample, updates int) []event.Event {
 	t.Helper()
 	body := s.Notification(updates, now)
@@ -25,7 +25,7 @@ func parse(t *testing.T, s Sample, updates int) []event.Event {
 	return events
 }
 
-func TestEverySampleIsAnEventOfItsType(t *testing.T) {
+func TestEventsOfSamples(t *testing.T) {
 	for _, s := range All {
 		for _, updates := range []int{1, 2, MaxUpdates} {
 			events := parse(t, s, updates)
@@ -44,7 +44,7 @@ func TestEverySampleIsAnEventOfItsType(t *testing.T) {
 	}
 }
 
-func TestNoUpdateComesTwice(t *testing.T) {
+func TestUpdatesAreUnique(t *testing.T) {
 	for _, s := range All {
 		ids := map[event.ID]bool{}
 		for range 2 {
@@ -53,32 +53,30 @@ func TestNoUpdateComesTwice(t *testing.T) {
 			}
 		}
 		if len(ids) != 1000 {
-			t.Errorf("%s: got %d ids in 1000 updates of one second, want each once", s.Name, len(ids))
+			t.Errorf("%s: got %d IDs in 1000 updates, want 1000", s.Name, len(ids))
 		}
 	}
 }
 
-// TestSamplesAreEscaped looks for what makes a signature over other bytes
-// wrong.
 func TestSamplesAreEscaped(t *testing.T) {
 	for _, s := range All {
 		body := s.Notification(1, now)
 		for _, c := range body {
 			if c >= 0x80 {
-				t.Errorf("%s: got %s, want no bytes but ASCII", s.Name, body)
+				t.Errorf("%s: got %s, want ASCII only", s.Name, body)
 				break
 			}
 		}
 	}
 }
 
-func TestFindNamesTheSamplesThereAre(t *testing.T) {
+func TestFind(t *testing.T) {
 	for _, name := range Names() {
 		if s, err := Find(name); err != nil || s.Name != name {
 			t.Errorf("got %q and error %v, want %s", s.Name, err, name)
 		}
 	}
 	if _, err := Find("carrier-pigeon"); err == nil || !strings.Contains(err.Error(), "whatsapp-message") {
-		t.Errorf("got error %v, want one that names the samples", err)
+		t.Errorf("got error %v, want one that lists the samples", err)
 	}
 }

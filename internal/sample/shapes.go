@@ -1,8 +1,7 @@
 package sample
 
-// All is every sample there is. Texts are escaped as Meta escapes them: who
-// reads a notification and writes it again before checking its signature gets
-// other bytes.
+// All holds all samples. Texts are escaped like Meta's, so that a receiver that
+// decodes and re-encodes a notification before it checks the signature fails.
 var All = []Sample{
 	{
 		Name:   "user-photos",

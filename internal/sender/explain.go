@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// errNotAsked is about mutual TLS that is not on.
+// errNotAsked is the error for a client certificate that nobody asks for.
 var errNotAsked = errors.New("the server did not ask for a client certificate: " +
-	"it has no client_auth for this host name, or something in front of it ends TLS")
+	"it has no client_auth for this host name, or a proxy in front of it terminates TLS")
 
-// explain says in plain words why there is no answer. It leaves out the URL,
-// in whose query is the verify token.
+// explain returns the reason why there is no answer, in plain words. It omits
+// the URL, whose query holds the verify token.
 func (s *Sender) explain(err error) error {
 	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
 		return fmt.Errorf("no answer from %s within %s", s.url.Host, s.client.Timeout)
@@ -33,7 +33,7 @@ func (s *Sender) explain(err error) error {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
-			return fmt.Errorf("there is no host %s", dns.Name)
+			return fmt.Errorf("no such host: %s", dns.Name)
 		}
 		return fmt.Errorf("looking up %s: %s", dns.Name, dns.Err)
 	}
@@ -45,16 +45,16 @@ func (s *Sender) explain(err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		switch {
 		case s.asked.Load() && s.hasCert:
-			return fmt.Errorf("%s closed the connection, perhaps because it does not accept the client certificate", s.url.Host)
+			return fmt.Errorf("%s closed the connection, perhaps because it rejects the client certificate", s.url.Host)
 		case s.asked.Load():
-			return fmt.Errorf("%s closed the connection, perhaps because it demands a client certificate. Give one by --cert and --key", s.url.Host)
+			return fmt.Errorf("%s closed the connection, perhaps because it requires a client certificate. Use --cert and --key", s.url.Host)
 		}
 		return fmt.Errorf("%s closed the connection", s.url.Host)
 	}
 	return err
 }
 
-// address returns the host and port that the URL leads to.
+// address returns the host and port of the URL.
 func (s *Sender) address() string {
 	port := s.url.Port()
 	switch {
@@ -67,15 +67,15 @@ func (s *Sender) address() string {
 	return net.JoinHostPort(s.url.Hostname(), port)
 }
 
-// tlsReason says why there is no TLS connection. It is empty if something else
-// went wrong.
+// tlsReason returns the reason why there is no TLS connection, or the empty
+// string if err has nothing to do with TLS.
 func (s *Sender) tlsReason(err error) string {
 	if name, ok := errors.AsType[x509.HostnameError](err); ok {
 		return fmt.Sprintf("TLS: the server's certificate is for %s, not for %s", names(name.Certificate), name.Host)
 	}
 	if authority, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "TLS: the server's certificate comes from an authority that is not trusted here" + issuer(authority.Cert) +
-			", or the server does not send the intermediate certificate. Name a private authority by --cacert; Meta trusts public ones only"
+		return "TLS: the server's certificate comes from an untrusted authority" + issuer(authority.Cert) +
+			", or the server does not send the intermediate certificate. Use --cacert for a private authority; Meta trusts public ones only"
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return invalidReason(invalid)
@@ -96,22 +96,22 @@ func (s *Sender) tlsReason(err error) string {
 	return ""
 }
 
-// alertReason says what the server meant by the alert with which it ended the
+// alertReason returns the meaning of the alert with which the server ended the
 // connection.
 func (s *Sender) alertReason(alert string) string {
 	switch {
 	case s.asked.Load() && !s.hasCert:
-		return "TLS: the server demands a client certificate (" + alert + "). Give one by --cert and --key"
+		return "TLS: the server requires a client certificate (" + alert + "). Use --cert and --key"
 	case s.asked.Load() && strings.Contains(alert, "certificate"):
-		return "TLS: the server does not accept the client certificate (" + alert + "): " +
-			"it comes from another authority than client_auth trusts, is expired, lacks its intermediate, or is not for clients"
+		return "TLS: the server rejects the client certificate (" + alert + "): " +
+			"it is from an authority that client_auth does not trust, is expired, lacks its intermediate, or is not for clients"
 	case strings.Contains(alert, "unrecognized name"), strings.Contains(alert, "internal error"):
 		return fmt.Sprintf("TLS: the server has no certificate for %s (%s)", s.url.Hostname(), alert)
 	}
 	return "TLS: the server refuses the connection: " + alert
 }
 
-// invalidReason says what is wrong with the server's certificate itself.
+// invalidReason returns what is wrong with the server's certificate.
 func invalidReason(invalid x509.CertificateInvalidError) string {
 	cert := invalid.Cert
 	if invalid.Reason != x509.Expired || cert == nil {
@@ -123,7 +123,7 @@ func invalidReason(invalid x509.CertificateInvalidError) string {
 	return "TLS: the server's certificate expired at " + cert.NotAfter.UTC().Format(time.RFC3339)
 }
 
-// names returns whom a certificate is for.
+// names returns the names in a certificate.
 func names(cert *x509.Certificate) string {
 	all := slices.Clone(cert.DNSNames)
 	for _, ip := range cert.IPAddresses {
@@ -138,7 +138,7 @@ func names(cert *x509.Certificate) string {
 	return fmt.Sprintf("%q", strings.Join(all, ", "))
 }
 
-// issuer returns who issued a certificate, in brackets.
+// issuer returns the issuer of a certificate, in parentheses.
 func issuer(cert *x509.Certificate) string {
 	if cert == nil || cert.Issuer.String() == "" {
 		return ""

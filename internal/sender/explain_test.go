@@ -19,12 +19,12 @@ func named(c *x509.Certificate) {
 }
 func nameless(c *x509.Certificate) { c.IPAddresses = nil }
 
-func TestWhyThereIsNoAnswer(t *testing.T) {
+func TestMissingAnswersAreExplained(t *testing.T) {
 	ca, otherCA := certificate(t, nil), certificate(t, nil)
 	serving := func(options ...func(*x509.Certificate)) *tls.Config {
 		return &tls.Config{Certificates: []tls.Certificate{*certificate(t, ca, options...)}}
 	}
-	demanding := func(mode tls.ClientAuthType, version uint16) *tls.Config {
+	requiring := func(mode tls.ClientAuthType, version uint16) *tls.Config {
 		config := serving()
 		config.ClientAuth, config.ClientCAs, config.MaxVersion = mode, pool(ca), version
 		return config
@@ -51,12 +51,12 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		setup
-		want string // empty: none
+		want string // empty for no error
 	}{
 		"all is well":               {setup{server: serving(), client: trusting}, ""},
 		"another name":              {setup{server: serving(named), client: trusting}, `TLS: the server's certificate is for "shop.example.com, www.example.com", not for 127.0.0.1`},
 		"no name":                   {setup{server: serving(nameless), client: trusting}, "not for 127.0.0.1"},
-		"another authority":         {setup{server: serving(), client: Options{Roots: pool(otherCA)}}, "from an authority that is not trusted here"},
+		"another authority":         {setup{server: serving(), client: Options{Roots: pool(otherCA)}}, "from an untrusted authority"},
 		"no authority":              {setup{server: serving()}, "or the server does not send the intermediate"},
 		"expired":                   {setup{server: serving(expired), client: trusting}, "certificate expired at 20"},
 		"not yet valid":             {setup{server: serving(notYetValid), client: trusting}, "is not valid before 20"},
@@ -65,16 +65,16 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 		"an old version":            {setup{server: &tls.Config{Certificates: serving().Certificates, MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10}, client: trusting}, "TLS: "},
 		"https for plain HTTP":      {setup{scheme: "https"}, "the server speaks plain HTTP on this port"},
 		"plain HTTP for https":      {setup{server: serving(), scheme: "http"}, "the server speaks HTTPS on this port"},
-		"a certificate, TLS 1.3":    {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS13), client: trusting}, "demands a client certificate"},
-		"a certificate, TLS 1.2":    {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS12), client: trusting}, "demands a client certificate"},
-		"the right one":             {setup{server: demanding(tls.RequireAndVerifyClientCert, 0), client: showing(client)}, ""},
-		"the right one, if any":     {setup{server: demanding(tls.VerifyClientCertIfGiven, tls.VersionTLS12), client: showing(client)}, ""},
-		"another one, TLS 1.2":      {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS12), client: showing(stranger)}, "the client certificate"},
-		"another one, TLS 1.3":      {setup{server: demanding(tls.RequireAndVerifyClientCert, tls.VersionTLS13), client: showing(stranger)}, "the client certificate"},
-		"one that is not asked for": {setup{server: serving(), client: showing(client)}, "the server did not ask for a client certificate"},
+		"a certificate, TLS 1.3":    {setup{server: requiring(tls.RequireAndVerifyClientCert, tls.VersionTLS13), client: trusting}, "requires a client certificate"},
+		"a certificate, TLS 1.2":    {setup{server: requiring(tls.RequireAndVerifyClientCert, tls.VersionTLS12), client: trusting}, "requires a client certificate"},
+		"the right one":             {setup{server: requiring(tls.RequireAndVerifyClientCert, 0), client: showing(client)}, ""},
+		"the right one, if any":     {setup{server: requiring(tls.VerifyClientCertIfGiven, tls.VersionTLS12), client: showing(client)}, ""},
+		"another one, TLS 1.2":      {setup{server: requiring(tls.RequireAndVerifyClientCert, tls.VersionTLS12), client: showing(stranger)}, "the client certificate"},
+		"another one, TLS 1.3":      {setup{server: requiring(tls.RequireAndVerifyClientCert, tls.VersionTLS13), client: showing(stranger)}, "the client certificate"},
+		"one that nobody asks for":  {setup{server: serving(), client: showing(client)}, "the server did not ask for a client certificate"},
 		"a server that hangs up":    {setup{handler: hangUp}, "closed the connection"},
 		"a server that hangs":       {setup{handler: hang, client: Options{Timeout: 50 * time.Millisecond}}, "within 50ms"},
-		"an answer that breaks off": {setup{handler: cut}, "the answer, 200 OK, breaks off"},
+		"an answer that is cut off": {setup{handler: cut}, "the answer, 200 OK, was cut off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.handler == nil {
@@ -89,13 +89,13 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 				t.Fatalf("got error %v, want one with %q", err, test.want)
 			}
 			if err != nil && strings.Contains(err.Error(), token) {
-				t.Errorf("got error %v, want none with the verify token", err)
+				t.Errorf("got error %v, want no verify token in it", err)
 			}
 		})
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestConnectionRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -109,10 +109,10 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-func TestHostsThatAreNotFound(t *testing.T) {
+func TestHostNotFound(t *testing.T) {
 	s := New(&url.URL{Scheme: "http", Host: "example.com"}, Options{Timeout: time.Minute})
 	for want, err := range map[string]error{
-		"there is no host example.com":               &net.DNSError{Name: "example.com", Err: "no such host", IsNotFound: true},
+		"no such host: example.com":                  &net.DNSError{Name: "example.com", Err: "no such host", IsNotFound: true},
 		"looking up example.com: server misbehaving": &net.DNSError{Name: "example.com", Err: "server misbehaving"},
 		"no answer from example.com within 1m0s":     &net.DNSError{Name: "example.com", Err: "i/o timeout", IsTimeout: true},
 	} {
@@ -123,7 +123,7 @@ func TestHostsThatAreNotFound(t *testing.T) {
 	}
 }
 
-func TestWhereTheURLLeads(t *testing.T) {
+func TestAddress(t *testing.T) {
 	for raw, want := range map[string]string{
 		"http://example.com/":      "example.com:80",
 		"https://example.com/":     "example.com:443",

@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// Refusal says what it means that a notification was answered other than 200.
-// It is nil for 200.
+// Refusal returns an error that explains the answer to a notification, or nil
+// if the status is 200.
 func (s *Sender) Refusal(a Answer) error {
 	if a.Status == http.StatusOK {
 		return nil
@@ -23,57 +23,56 @@ func (s *Sender) refusal(a Answer, hints map[int]string) error {
 	}
 	switch {
 	case a.Status >= 300 && a.Status <= 399:
-		hint = "it redirects to " + s.location(a) + ", where Meta does not follow. Give Meta the URL at which it ends"
+		hint = "it redirects to " + s.location(a) + ". Meta does not follow redirects"
 	case a.Status == http.StatusBadRequest && s.url.Scheme == "http" && bytes.Contains(a.Body, []byte("HTTPS")):
 		hint = "the server speaks HTTPS on this port. Use https:// in the URL"
 	case a.Status == http.StatusBadRequest && bytes.Contains(a.Body, []byte("SSL certificate")):
-		hint = "the server demands a client certificate"
+		hint = "the server requires a client certificate"
 	case known:
 	case a.Status >= 500:
-		hint = "an error of the server"
+		hint = "the server failed"
 	default:
-		hint = "only 200 counts"
+		hint = "Meta accepts only 200"
 	}
 	return fmt.Errorf("%s: %s", a.StatusText(), hint)
 }
 
-// What the status codes of a callback URL usually mean. Those of meta_webhook
-// stand in the README.
+// The usual meaning of status codes. The README lists those of meta_webhook.
 var (
 	verificationHints = map[int]string{
-		http.StatusBadRequest:       "the server does not see a verification request in it. Perhaps something in front drops the query",
-		http.StatusUnauthorized:     "something in front of the webhook's handler wants a login",
-		http.StatusForbidden:        "the verify token is another one than the server's, or it wants a client certificate, or a firewall is in between",
-		http.StatusMethodNotAllowed: "something else than a webhook's handler is at this path",
+		http.StatusBadRequest:       "the server does not see a verification request. Perhaps a proxy in front of it drops the query",
+		http.StatusUnauthorized:     "something in front of meta_webhook requires a login",
+		http.StatusForbidden:        "the server has another verify token, requires a client certificate, or is behind a firewall that refuses the request",
+		http.StatusMethodNotAllowed: "another handler serves this path, not meta_webhook",
 	}
 	notificationHints = map[int]string{
-		http.StatusBadRequest:            "the server does not see a notification in JSON in it",
-		http.StatusUnauthorized:          "the app secret is another one than the server's, or something in front changes the body or wants a login",
-		http.StatusForbidden:             "the server wants another client certificate, or a firewall is in between",
-		http.StatusMethodNotAllowed:      "something else than a webhook's handler is at this path",
+		http.StatusBadRequest:            "the server does not accept the body as JSON",
+		http.StatusUnauthorized:          "the server has another app secret, or something in front of it changes the body or requires a login",
+		http.StatusForbidden:             "the server requires another client certificate, or is behind a firewall that refuses the request",
+		http.StatusMethodNotAllowed:      "another handler serves this path, not meta_webhook",
 		http.StatusRequestTimeout:        "the body took too long to arrive",
-		http.StatusRequestEntityTooLarge: "the body is larger than the server takes",
-		http.StatusBadGateway:            "the app behind the gateway failed, or is not there. Meta would send the notification again",
-		http.StatusServiceUnavailable:    "the server wants it later. Meta would send the notification again",
+		http.StatusRequestEntityTooLarge: "the body exceeds the server's max_size",
+		http.StatusBadGateway:            "the app behind the gateway failed or is not running. Meta would send the notification again",
+		http.StatusServiceUnavailable:    "the server is not ready. Meta would send the notification again",
 	}
 	commonHints = map[int]string{
-		http.StatusNotFound:           "nothing takes webhooks at this path",
-		http.StatusMisdirectedRequest: "the server has no site of this name on this connection",
-		http.StatusTooManyRequests:    "the server limits how often it is asked",
+		http.StatusNotFound:           "no webhook handler at this path",
+		http.StatusMisdirectedRequest: "the server has no site with this name on this connection",
+		http.StatusTooManyRequests:    "the server limits the rate of requests",
 		http.StatusGatewayTimeout:     "the app behind the gateway took too long",
 	}
 )
 
-// location returns where an answer redirects to, without a query: that of a
-// verification request holds the verify token.
+// location returns the target of a redirect without its query, which may hold
+// the verify token.
 func (s *Sender) location(a Answer) string {
 	raw := a.Header.Get("Location")
 	if raw == "" {
-		return "nowhere, for want of a Location"
+		return "nowhere: it has no Location header"
 	}
 	to, err := s.url.Parse(raw)
 	if err != nil {
-		return "what is no URL"
+		return "an invalid URL"
 	}
 	return (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
 }

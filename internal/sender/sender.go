@@ -1,6 +1,5 @@
-// Package sender is Meta, as far as a callback URL can tell: it sends
-// verification requests and signed notifications, and says in plain words what
-// is wrong with the answer.
+// Package sender sends verification requests and signed notifications as Meta
+// does, and explains in plain words what is wrong with the answer.
 package sender
 
 import (
@@ -23,25 +22,25 @@ import (
 // SignatureHeader is the header of a notification's signature.
 const SignatureHeader = "X-Hub-Signature-256"
 
-// How Meta introduces itself.
+// Meta's user agents.
 const (
 	verificationAgent = "facebookplatform/1.0 (+http://developers.facebook.com)"
 	notificationAgent = "facebookexternalua"
 )
 
-// maxAnswer is how much of an answer's body is kept.
+// maxAnswer is the number of bytes kept of an answer's body.
 const maxAnswer = 64 << 10
 
-// A Sender sends to one callback URL. Like Meta, it speaks HTTP/1.1, and
-// follows no redirects.
+// A Sender sends to one callback URL. Like Meta, it uses HTTP/1.1 and does not
+// follow redirects.
 type Sender struct {
 	url     *url.URL
 	client  http.Client
-	hasCert bool        // has a client certificate
-	asked   atomic.Bool // was asked for one
+	hasCert bool        // a client certificate is configured
+	asked   atomic.Bool // the server asked for a client certificate
 }
 
-// An Answer is what a callback URL answers.
+// An Answer is the answer of a callback URL.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -49,7 +48,7 @@ type Answer struct {
 	Took   time.Duration
 }
 
-// StatusText is the status in digits and words.
+// StatusText returns the status as a number and text, such as 200 OK.
 func (a Answer) StatusText() string {
 	if text := http.StatusText(a.Status); text != "" {
 		return strconv.Itoa(a.Status) + " " + text
@@ -57,16 +56,16 @@ func (a Answer) StatusText() string {
 	return strconv.Itoa(a.Status)
 }
 
-// Options are how to reach a callback URL.
+// Options configure a Sender.
 type Options struct {
-	Roots       *x509.CertPool   // who may issue the server's certificate; nil: whom the system trusts
-	Certificate *tls.Certificate // the client's, if it has one
-	Timeout     time.Duration    // of an answer, with all that leads to it
+	Roots       *x509.CertPool   // authorities of the server's certificate; nil for the system's
+	Certificate *tls.Certificate // client certificate; may be nil
+	Timeout     time.Duration    // of a request, including the answer
 }
 
-// New returns a sender to a callback URL. A client certificate is presented
-// whenever the server asks for one, whichever authorities it names, so that
-// the server decides.
+// New returns a sender to a callback URL. It presents the client certificate
+// whenever the server asks for one, whatever authorities the server names, so
+// that the server decides.
 func New(callback *url.URL, o Options) *Sender {
 	s := &Sender{url: callback, hasCert: o.Certificate != nil}
 	shown := o.Certificate
@@ -91,10 +90,10 @@ func New(callback *url.URL, o Options) *Sender {
 	return s
 }
 
-// Close closes the connections.
+// Close closes idle connections.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
 
-// Notify sends a notification, signed with the app secret. An error says why
+// Notify sends a notification signed with the app secret. It returns an error if
 // there is no answer.
 func (s *Sender) Notify(ctx context.Context, secret string, body []byte) (Answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url.String(), bytes.NewReader(body))
@@ -107,7 +106,7 @@ func (s *Sender) Notify(ctx context.Context, secret string, body []byte) (Answer
 	return s.send(r)
 }
 
-// Sign returns the signature of a body as the header has it.
+// Sign returns the value of the signature header for a body.
 func Sign(secret string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
@@ -125,7 +124,7 @@ func (s *Sender) send(r *http.Request) (a Answer, err error) {
 	a.Body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	a.Took = time.Since(start)
 	if err != nil {
-		return a, fmt.Errorf("the answer, %s, breaks off: %w", a.StatusText(), s.explain(err))
+		return a, fmt.Errorf("the answer, %s, was cut off: %w", a.StatusText(), s.explain(err))
 	}
 	if s.hasCert && !s.asked.Load() {
 		return a, errNotAsked

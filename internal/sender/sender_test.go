@@ -24,15 +24,15 @@ const (
 	secret = "battery-staple"
 )
 
-// A setup is a server and whoever sends to it.
+// A setup is a server and the options of a sender to it.
 type setup struct {
 	handler http.HandlerFunc
 	server  *tls.Config // nil: plain HTTP
 	client  Options
-	scheme  string // to send with in place of the server's
+	scheme  string // of the URL; default: the server's
 }
 
-// sender starts the server, and returns a sender to it.
+// sender starts the server and returns a sender to it.
 func (s setup) sender(t *testing.T) *Sender {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(s.handler)
@@ -59,7 +59,7 @@ func (s setup) sender(t *testing.T) *Sender {
 	return sender
 }
 
-// handle answers verification requests as it should.
+// handle answers verification requests correctly.
 func handle(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("hub.verify_token") != token {
 		w.WriteHeader(http.StatusForbidden)
@@ -68,8 +68,8 @@ func handle(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, r.FormValue("hub.challenge"))
 }
 
-// certificate makes a certificate, issued by issuer or by itself, changed by
-// each of the options.
+// certificate returns a certificate that issuer signed, or a self-signed one,
+// after applying the options.
 func certificate(t *testing.T, issuer *tls.Certificate, options ...func(*x509.Certificate)) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -78,7 +78,7 @@ func certificate(t *testing.T, issuer *tls.Certificate, options ...func(*x509.Ce
 	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
-		Subject:               pkix.Name{CommonName: "of a test"},
+		Subject:               pkix.Name{CommonName: "test"},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(time.Hour),
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -104,14 +104,14 @@ func certificate(t *testing.T, issuer *tls.Certificate, options ...func(*x509.Ce
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// pool returns the pool of one authority.
+// pool returns a pool with one authority.
 func pool(authority *tls.Certificate) *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AddCert(authority.Leaf)
 	return p
 }
 
-func TestNotificationIsSignedAndComesAsMetas(t *testing.T) {
+func TestNotificationLooksLikeMetas(t *testing.T) {
 	const body = `{"object":"page","entry":[]}`
 	s := setup{handler: func(w http.ResponseWriter, r *http.Request) {
 		got, err := io.ReadAll(r.Body)
@@ -140,12 +140,11 @@ func TestNotificationIsSignedAndComesAsMetas(t *testing.T) {
 	if got.Status != http.StatusAccepted || string(got.Body) != "thanks" || got.Took <= 0 {
 		t.Errorf("got %d %q after %s, want 202 thanks", got.Status, got.Body, got.Took)
 	}
-	if err := s.Refusal(got); err == nil || !strings.Contains(err.Error(), "only 200 counts") {
-		t.Errorf("got %v, want that only 200 counts", err)
+	if err := s.Refusal(got); err == nil || !strings.Contains(err.Error(), "Meta accepts only 200") {
+		t.Errorf("got error %v, want that Meta accepts only 200", err)
 	}
 }
 
-// TestAnswersAreBounded has a server answer more than is kept.
 func TestAnswersAreBounded(t *testing.T) {
 	s := setup{handler: func(w http.ResponseWriter, _ *http.Request) {
 		w.Write(make([]byte, 1<<20))

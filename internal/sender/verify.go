@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Verify sends a verification request with the verify token, and an error
-// says what is wrong with the answer, or why there is none.
+// Verify sends a verification request with the verify token. It returns an error
+// if there is no answer or Meta would not accept it.
 func (s *Sender) Verify(ctx context.Context, token string) (Answer, error) {
 	challenge := newChallenge()
 	target := *s.url
@@ -33,7 +33,7 @@ func (s *Sender) Verify(ctx context.Context, token string) (Answer, error) {
 	return a, s.judge(a, challenge)
 }
 
-// newChallenge returns what Meta's documentation calls an int.
+// newChallenge returns a random number, as Meta documents challenges.
 func newChallenge() string {
 	random, err := rand.Int(rand.Reader, big.NewInt(9_000_000_000))
 	if err != nil {
@@ -42,7 +42,7 @@ func newChallenge() string {
 	return random.Add(random, big.NewInt(1_000_000_000)).String()
 }
 
-// judge says what is wrong with the answer to a verification request.
+// judge returns an error if Meta would not accept an answer.
 func (s *Sender) judge(a Answer, challenge string) error {
 	if a.Status != http.StatusOK {
 		return s.refusal(a, verificationHints)
@@ -50,29 +50,29 @@ func (s *Sender) judge(a Answer, challenge string) error {
 	if string(a.Body) == challenge {
 		return nil
 	}
-	return fmt.Errorf("200 OK, but the body must be the challenge, %s, and nothing else: %s", challenge, difference(a.Body, challenge))
+	return fmt.Errorf("200 OK, but the body must be exactly the challenge, %s: %s", challenge, difference(a.Body, challenge))
 }
 
-// difference says how a body differs from the challenge.
+// difference describes how a body differs from the challenge.
 func difference(body []byte, challenge string) string {
 	before, after, found := strings.Cut(string(body), challenge)
 	switch {
 	case len(body) == 0:
-		return "it is empty. Something else than the webhook's handler answered"
+		return "it is empty. Another handler answered, not meta_webhook"
 	case !found && isHTML(body):
-		return "it is an HTML page without the challenge. Something else than the webhook's handler answered, perhaps the app or a login page"
+		return "it is an HTML page without the challenge. Another handler answered, not meta_webhook: perhaps the app or a login page"
 	case !found:
 		return "got " + Quote(body)
 	case isHTML(body):
-		return "there is HTML around it. Write the challenge without a template or a layout"
+		return "it has HTML around it. Write the challenge without a template or layout"
 	case before == "\ufeff":
-		return "there is a byte order mark in front of it. Save the program's file as UTF-8 without BOM"
+		return "it begins with a byte order mark. Save the source file as UTF-8 without BOM"
 	case before == `"` && strings.TrimSpace(after) == `"`:
-		return "there are quotes around it. Write it as text, not as JSON"
+		return "it has quotes around it. Write the challenge as text, not as JSON"
 	case strings.TrimSpace(before+after) == "":
-		return fmt.Sprintf("there is white space around it, %q in front and %q behind", before, after)
+		return fmt.Sprintf("it has white space around it: %q before and %q after", before, after)
 	}
-	return "there is more around it, got " + Quote(body)
+	return "it has other text around it, got " + Quote(body)
 }
 
 // isHTML reports whether a body looks like markup.
@@ -80,8 +80,8 @@ func isHTML(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, "\ufeff \t\r\n"), []byte("<"))
 }
 
-// Quote returns the beginning of a body for a terminal, which must not take
-// anything in it for a command.
+// Quote returns the beginning of a body as a quoted string, which is safe to
+// print to a terminal.
 func Quote(body []byte) string {
 	const most = 200
 	if len(body) <= most {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestVerificationComesAsMetas(t *testing.T) {
+func TestVerificationLooksLikeMetas(t *testing.T) {
 	s := setup{handler: func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.FormValue("hub.mode") != "subscribe" || r.FormValue("app") != "1" {
 			t.Errorf("got %s %s, want GET with hub.mode=subscribe and the URL's own query", r.Method, r.URL)
@@ -23,15 +23,14 @@ func TestVerificationComesAsMetas(t *testing.T) {
 	}
 }
 
-func TestEveryChallengeIsAnother(t *testing.T) {
+func TestChallengesDiffer(t *testing.T) {
 	if a, b := newChallenge(), newChallenge(); a == b || len(a) != 10 || len(b) != 10 {
-		t.Errorf("got %s and %s, want two of ten digits", a, b)
+		t.Errorf("got %s and %s, want two different numbers of ten digits", a, b)
 	}
 }
 
-// TestWhatIsWrongWithAVerification has servers answer in the ways in which
-// they do in the field.
-func TestWhatIsWrongWithAVerification(t *testing.T) {
+// TestVerificationErrors covers the wrong answers that are common in practice.
+func TestVerificationErrors(t *testing.T) {
 	around := func(before, after string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, before+r.FormValue("hub.challenge")+after)
@@ -53,30 +52,30 @@ func TestWhatIsWrongWithAVerification(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"another token":     {handle, "403 Forbidden: the verify token is another one"},
-		"a login":           {status(401), "401 Unauthorized: something in front of the webhook's handler wants a login"},
-		"no route":          {status(404), "404 Not Found: nothing takes webhooks at this path"},
-		"no GET":            {status(405), "405 Method Not Allowed: something else"},
+		"another token":     {handle, "403 Forbidden: the server has another verify token"},
+		"a login":           {status(401), "401 Unauthorized: something in front of meta_webhook requires a login"},
+		"no route":          {status(404), "404 Not Found: no webhook handler at this path"},
+		"no GET":            {status(405), "405 Method Not Allowed: another handler"},
 		"a lost query":      {status(400), "400 Bad Request: the server does not see a verification request"},
-		"another 2xx":       {status(204), "204 No Content: only 200 counts"},
-		"an error":          {status(500), "500 Internal Server Error: an error of the server"},
-		"an unknown status": {status(299), "299: only 200 counts"},
+		"another 2xx":       {status(204), "204 No Content: Meta accepts only 200"},
+		"an error":          {status(500), "500 Internal Server Error: the server failed"},
+		"an unknown status": {status(299), "299: Meta accepts only 200"},
 		"nginx without a cert": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(400)
 			io.WriteString(w, "<html>No required SSL certificate was sent")
-		}, "demands a client certificate"},
-		"another path":       {redirect("/webhooks/"), "/webhooks/, where Meta does not follow"},
-		"another site":       {redirect("https://www.example.com/hook"), "redirects to https://www.example.com/hook, where"},
-		"a redirect to none": {status(302), "302 Found: it redirects to nowhere"},
-		"nothing":            {status(200), "it is empty"},
-		"a page":             {text("<!doctype html><title>Shop</title>"), "HTML page without the challenge"},
-		"a page around":      {around("\n<html><body>", "</body></html>"), "HTML around it"},
-		"a BOM":              {around("\ufeff", ""), "byte order mark in front"},
-		"quotes":             {around(`"`, "\"\n"), "quotes around it"},
-		"a newline":          {around("", "\n"), `white space around it, "" in front and "\n" behind`},
-		"JSON":               {around(`{"challenge":`, "}"), `more around it, got "{\"challenge\":`},
-		"something else":     {text("ok\x1b[2J"), `got "ok\x1b[2J"`},
-		"a lot":              {text(strings.Repeat("ä", 5000)), `ää" and more`},
+		}, "requires a client certificate"},
+		"another path":          {redirect("/webhooks/"), "/webhooks/. Meta does not follow redirects"},
+		"another site":          {redirect("https://www.example.com/hook"), "redirects to https://www.example.com/hook. Meta"},
+		"a redirect to nowhere": {status(302), "302 Found: it redirects to nowhere"},
+		"nothing":               {status(200), "it is empty"},
+		"a page":                {text("<!doctype html><title>Shop</title>"), "HTML page without the challenge"},
+		"a page around":         {around("\n<html><body>", "</body></html>"), "HTML around it"},
+		"a BOM":                 {around("\ufeff", ""), "begins with a byte order mark"},
+		"quotes":                {around(`"`, "\"\n"), "quotes around it"},
+		"a newline":             {around("", "\n"), `white space around it: "" before and "\n" after`},
+		"JSON":                  {around(`{"challenge":`, "}"), `other text around it, got "{\"challenge\":`},
+		"something else":        {text("ok\x1b[2J"), `got "ok\x1b[2J"`},
+		"a lot":                 {text(strings.Repeat("ä", 5000)), `ää" and more`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := setup{handler: test.handler}.sender(t)
@@ -86,13 +85,13 @@ func TestWhatIsWrongWithAVerification(t *testing.T) {
 				t.Fatalf("got error %v, want one with %q", err, test.want)
 			}
 			if strings.Contains(err.Error(), sent) {
-				t.Errorf("got error %v, want none with the verify token", err)
+				t.Errorf("got error %v, want no verify token in it", err)
 			}
 			if len(err.Error()) > 600 {
 				t.Errorf("got an error of %d bytes, want a short one", len(err.Error()))
 			}
 			if answer.Status == 0 {
-				t.Error("got no status, want the answer's")
+				t.Error("got no status, want that of the answer")
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Package graphtest is the Graph API for a test: the edge for an app's webhook
-// subscriptions, as Meta documents it.
+// Package graphtest provides a stand-in for the Graph API in tests: the webhook
+// subscriptions of an app, as Meta documents them.
 package graphtest
 
 import (
@@ -16,10 +16,10 @@ import (
 	"testing"
 )
 
-// A Server is a Graph API that knows one app.
+// A Server is a Graph API with one app.
 type Server struct {
 	URL     string
-	Version string // that requests have to name
+	Version string // that requests must name
 	AppID   string
 	Token   string // the app access token
 
@@ -29,21 +29,21 @@ type Server struct {
 	subscriptions []*Subscription
 }
 
-// A Subscription is to fields of an object.
+// A Subscription is the app's subscription to fields of an object.
 type Subscription struct {
 	Object, CallbackURL, VerifyToken string
 	IncludeValues                    bool
 	Fields                           []string
 }
 
-// The objects and fields that this Graph API has.
+// objects are the objects of this Graph API and their fields.
 var objects = map[string][]string{
 	"user":                      {"photos", "feed"},
 	"page":                      {"feed", "mention", "messages"},
 	"whatsapp_business_account": {"messages"},
 }
 
-// Start starts a server that ends with the test.
+// Start starts a server that is closed at the end of the test.
 func Start(t testing.TB, version, appID, secret string) *Server {
 	t.Helper()
 	s := &Server{t: t, Version: version, AppID: appID, Token: appID + "|" + secret}
@@ -53,7 +53,7 @@ func Start(t testing.TB, version, appID, secret string) *Server {
 	return s
 }
 
-// Subscriptions returns what the app is subscribed to.
+// Subscriptions returns the subscriptions of the app.
 func (s *Server) Subscriptions() []Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if strings.Contains(r.URL.RawQuery, "token") {
-		s.t.Errorf("got the query %s, want no token in it", r.URL.RawQuery)
+		s.t.Errorf("got a token in the query %s, want none", r.URL.RawQuery)
 	}
 	if want := "/" + s.Version + "/" + s.AppID + "/subscriptions"; r.URL.Path != want {
 		fail(w, http.StatusBadRequest, 100, "Unsupported "+strings.ToLower(r.Method)+" request. Object with ID '"+r.URL.Path+"' does not exist")
@@ -92,7 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// list answers one subscription a page.
+// list returns one subscription per page.
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	first := 0
 	if _, err := fmt.Sscanf(r.FormValue("after"), "cursor-%d", &first); err != nil {
@@ -168,8 +168,8 @@ func (s *Server) find(object string) *Subscription {
 	return s.subscriptions[i]
 }
 
-// echoed verifies a callback URL, and returns the status of its answer, or 0
-// if that is not the challenge.
+// echoed verifies a callback URL and returns the status of its answer, or 0 if
+// the answer is not the challenge.
 func echoed(sub Subscription) int {
 	const challenge = "1158201444"
 	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {sub.VerifyToken}}
