@@ -94,7 +94,7 @@ func TestEventsAreThoseThatTheAppGets(t *testing.T) {
 	for _, r := range u.requests() {
 		want.WriteString(r.body + "\n")
 	}
-	if got := command(t, string(body), "events"); got.stdout != want.String() || got.code != 0 {
+	if got := command(t, string(body), "parse"); got.stdout != want.String() || got.code != 0 {
 		t.Errorf("got %s, want %s", got.stdout, &want)
 	}
 }

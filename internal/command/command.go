@@ -50,7 +50,7 @@ func setUpCommand(cmd *cobra.Command) {
   caddy meta-webhook subscriptions list`
 	group(
 		cmd,
-		newEventsCommand(),
+		newParseCommand(),
 		newSendCommand(),
 		newSignCommand(),
 		newStatusCommand(),

@@ -10,15 +10,15 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
-type eventsCommand struct {
+type parseCommand struct {
 	input  inputFlag
 	pretty bool
 }
 
-func newEventsCommand() *cobra.Command {
-	var e eventsCommand
+func newParseCommand() *cobra.Command {
+	var p parseCommand
 	cmd := &cobra.Command{
-		Use:   "events [--file <path>] [--pretty]",
+		Use:   "parse [--file <path>] [--pretty]",
 		Short: "Prints the events in a notification",
 		Long: `
 Reads a notification and prints the events that meta_webhook would deliver to
@@ -28,18 +28,18 @@ is needed.
 The exit code is 2 if the body is not a valid notification; meta_webhook would
 answer it with 400.
 `,
-		Example: `  caddy meta-webhook events --file body.json
-  caddy meta-webhook send --sample whatsapp-message --print | caddy meta-webhook events --pretty`,
+		Example: `  caddy meta-webhook parse --file body.json
+  caddy meta-webhook send --sample whatsapp-message --print | caddy meta-webhook parse --pretty`,
 		Args: cobra.NoArgs,
-		RunE: run(e.run),
+		RunE: run(p.run),
 	}
-	e.input.register(cmd)
-	cmd.Flags().BoolVar(&e.pretty, "pretty", false, "Indent the JSON")
+	p.input.register(cmd)
+	cmd.Flags().BoolVar(&p.pretty, "pretty", false, "Indent the JSON")
 	return cmd
 }
 
-func (e *eventsCommand) run(cmd *cobra.Command) error {
-	body, err := e.input.read(cmd)
+func (p *parseCommand) run(cmd *cobra.Command) error {
+	body, err := p.input.read(cmd)
 	if err != nil {
 		return err
 	}
@@ -52,13 +52,15 @@ func (e *eventsCommand) run(cmd *cobra.Command) error {
 	}
 	var text bytes.Buffer
 	for i := range events {
+		// An event's data is formatted like the notification.
 		line := events[i].AppendJSON(nil)
-		if e.pretty {
-			if err := json.Indent(&text, line, "", "  "); err != nil {
-				return err
-			}
+		if p.pretty {
+			err = json.Indent(&text, line, "", "  ")
 		} else {
-			text.Write(line)
+			err = json.Compact(&text, line)
+		}
+		if err != nil {
+			return err
 		}
 		text.WriteByte('\n')
 	}
