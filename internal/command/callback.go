@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,15 @@ func (c *callbackFlags) open() (*callback, error) {
 		return nil, err
 	}
 	return &callback{sender.New(u, options), u, loopback.Is(u.Hostname())}, nil
+}
+
+// plusWarning returns a warning if a callback URL contains +, or the empty
+// string.
+func plusWarning(u *url.URL) string {
+	if strings.Contains(u.EscapedPath(), "+") || strings.Contains(u.RawQuery, "+") {
+		return "the callback URL contains +; Meta asks for %20 in place of it"
+	}
+	return ""
 }
 
 // certificate returns the client certificate, or nil if none is configured.

@@ -20,9 +20,10 @@ func newVerifyCommand() *cobra.Command {
 		Short: "Sends a verification request and explains the answer",
 		Long: `
 Sends the request with which Meta verifies a callback URL, with a random
-challenge, and checks the answer. It explains what is wrong: a redirect, HTML or
-other bytes around the challenge, another status, a certificate for another name
-or from an unknown authority, a port on which nothing listens.
+challenge, and checks the answer. It explains what is wrong: HTML or other bytes
+around the challenge, another status, a certificate for another name or from an
+unknown authority, a port on which nothing listens. After a redirect, which Meta
+does not follow, it looks for the right URL on the same host.
 
 With --cert, it also reports whether the server asks for a client certificate
 and accepts this one.
@@ -53,6 +54,7 @@ type verifyReport struct {
 	Status   int     `json:"status,omitempty"` // absent if there was no answer
 	Duration float64 `json:"duration_ms,omitempty"`
 	Problem  string  `json:"problem,omitempty"`
+	Warning  string  `json:"warning,omitempty"`
 }
 
 func (v *verifyCommand) run(cmd *cobra.Command) error {
@@ -69,8 +71,12 @@ func (v *verifyCommand) run(cmd *cobra.Command) error {
 	if a.Status == http.StatusForbidden {
 		err = fmt.Errorf("%w.\nThe verify token came from %s", err, source)
 	}
+	warning := plusWarning(to.url)
+	if warning != "" {
+		cmd.PrintErrln("Warning:", warning)
+	}
 	if v.json {
-		r := verifyReport{OK: err == nil, URL: to.url.Redacted(), Status: a.Status, Duration: milliseconds(a.Took)}
+		r := verifyReport{OK: err == nil, URL: to.url.Redacted(), Status: a.Status, Duration: milliseconds(a.Took), Warning: warning}
 		if err != nil {
 			r.Problem = err.Error()
 		}

@@ -68,3 +68,32 @@ func TestVerifyInJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestVerifyWarnsOfPlus(t *testing.T) {
+	cleanEnvironment(t)
+	r := serving(t, "development-token")
+	const warning = "the callback URL contains +; Meta asks for %20 in place of it"
+	for _, path := range []string{"/a+b", "/a?name=b+c"} {
+		command(t, "", "verify", "--url", r.URL+path).want(t, 0, "200 OK in ", "Warning: "+warning+"\n")
+		command(t, "", "verify", "--json", "--url", r.URL+path).want(t, 0, `"warning":"`+warning+`"`, "Warning: "+warning)
+	}
+	for _, path := range []string{"/a%20b", "/a%2Bb", "/a?name=b%2Bc"} {
+		command(t, "", "verify", "--url", r.URL+path).want(t, 0, "200 OK in ", "")
+	}
+}
+
+func TestVerifyFindsTheURLBehindARedirect(t *testing.T) {
+	cleanEnvironment(t)
+	r := newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			http.Redirect(w, r, "/inspector/", http.StatusFound)
+		case "/webhooks":
+			io.WriteString(w, r.FormValue("hub.challenge"))
+		default:
+			io.WriteString(w, "<!doctype html>")
+		}
+	})
+	command(t, "", "verify", "--url", r.URL+"/").want(t, 2, "",
+		"Error: 302 Found: it redirects to "+r.URL+"/inspector/. Meta does not follow redirects. Use "+r.URL+"/webhooks, which returns the challenge\n")
+}

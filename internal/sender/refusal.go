@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"net/url"
 )
 
 // Refusal returns an error that explains the answer to a notification, or nil
@@ -22,8 +21,8 @@ func (s *Sender) refusal(a Answer, hints map[int]string) error {
 		hint, known = commonHints[a.Status]
 	}
 	switch {
-	case a.Status >= 300 && a.Status <= 399:
-		hint = "it redirects to " + s.location(a) + ". Meta does not follow redirects"
+	case a.redirects():
+		hint = fmt.Sprintf("it redirects to %s. Meta does not follow redirects", a.location(s.url))
 	case a.Status == http.StatusBadRequest && s.url.Scheme == "http" && bytes.Contains(a.Body, []byte("HTTPS")):
 		hint = "the server speaks HTTPS on this port. Use https:// in the URL"
 	case a.Status == http.StatusBadRequest && bytes.Contains(a.Body, []byte("SSL certificate")):
@@ -62,17 +61,3 @@ var (
 		http.StatusGatewayTimeout:     "the app behind the gateway took too long",
 	}
 )
-
-// location returns the target of a redirect without its query, which may hold
-// the verify token.
-func (s *Sender) location(a Answer) string {
-	raw := a.Header.Get("Location")
-	if raw == "" {
-		return "nowhere: it has no Location header"
-	}
-	to, err := s.url.Parse(raw)
-	if err != nil {
-		return "an invalid URL"
-	}
-	return (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
-}

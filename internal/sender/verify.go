@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,7 +16,20 @@ import (
 // if there is no answer or Meta would not accept it.
 func (s *Sender) Verify(ctx context.Context, token string) (Answer, error) {
 	challenge := newChallenge()
-	target := *s.url
+	a, err := s.challenge(ctx, s.url, challenge, token)
+	if err != nil {
+		return a, err
+	}
+	err = s.judge(a, challenge)
+	if a.redirects() {
+		err = fmt.Errorf("%w. %s", err, s.afterRedirect(ctx, a, token))
+	}
+	return a, err
+}
+
+// challenge sends a verification request to a URL.
+func (s *Sender) challenge(ctx context.Context, callback *url.URL, challenge, token string) (Answer, error) {
+	target := *callback
 	query := target.Query()
 	query.Set("hub.mode", "subscribe")
 	query.Set("hub.challenge", challenge)
@@ -26,11 +40,7 @@ func (s *Sender) Verify(ctx context.Context, token string) (Answer, error) {
 		return Answer{}, err
 	}
 	r.Header.Set("User-Agent", verificationAgent)
-	a, err := s.send(r)
-	if err != nil {
-		return a, err
-	}
-	return a, s.judge(a, challenge)
+	return s.send(r)
 }
 
 // newChallenge returns a random number, as Meta documents challenges.
