@@ -6,6 +6,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -117,11 +120,14 @@ func TestExitCodesSayWhetherAnythingWasSent(t *testing.T) {
 // does with a new subscription.
 func TestSubscribingVerifiesTheGateway(t *testing.T) {
 	g := proxied(t, newUpstream(t, nil))
+	public := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(must(url.Parse(g.url("")))))
+	t.Cleanup(public.Close)
 	meta := graphtest.Start(t, graph.DefaultVersion, "188559381496048", appSecret)
+	meta.Client = public.Client()
 	add := []string{"subscriptions", "add", "--object", "page", "--fields", "feed", "--graph-url", meta.URL, "--callback"}
-	command(t, "", append(add, g.url(callback))...).want(t, 0, "Subscribed to feed of page", "")
-	command(t, "", append(add, g.url("/elsewhere"))...).want(t, 2, "", "(#2200) Callback verification failed")
-	command(t, "", "subscriptions", "list", "--graph-url", meta.URL).want(t, 0, g.url(callback), "")
+	command(t, "", append(add, public.URL+callback)...).want(t, 0, "Subscribed to feed of page", "")
+	command(t, "", append(add, public.URL+"/elsewhere")...).want(t, 2, "", "(#2200) Callback verification failed")
+	command(t, "", "subscriptions", "list", "--graph-url", meta.URL).want(t, 0, public.URL+callback, "")
 }
 
 func TestCommandsPresentACertificate(t *testing.T) {

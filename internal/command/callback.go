@@ -57,6 +57,18 @@ func (c *callbackFlags) open() (*callback, error) {
 	return &callback{sender.New(u, options), u, loopback.Is(u.Hostname())}, nil
 }
 
+// checkCallback returns an error if Meta would not take a callback URL.
+func checkCallback(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https":
+		return nil, errors.New("--callback: must be an https:// URL such as https://webhooks.example.com/path")
+	case u.User != nil || u.Fragment != "":
+		return nil, errors.New("--callback: must have neither a user nor a fragment")
+	}
+	return u, nil
+}
+
 // plusWarning returns a warning if a callback URL contains +, or the empty
 // string.
 func plusWarning(u *url.URL) string {

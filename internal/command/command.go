@@ -48,6 +48,7 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.Example = `  caddy meta-webhook send --sample whatsapp-message
   caddy meta-webhook verify --url https://webhooks.example.com/
   caddy meta-webhook subscriptions list`
+	cmd.SetFlagErrorFunc(suggestFlags)
 	group(
 		cmd,
 		newParseCommand(),
@@ -63,7 +64,7 @@ func setUpCommand(cmd *cobra.Command) {
 // without one.
 func group(cmd *cobra.Command, commands ...*cobra.Command) {
 	cmd.AddCommand(commands...)
-	cmd.Args = cobra.NoArgs
+	cmd.Args = subcommandsOnly
 	cmd.DisableFlagsInUseLine = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }

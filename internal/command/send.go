@@ -125,9 +125,9 @@ func (s *sendCommand) notifications(cmd *cobra.Command) ([][]byte, error) {
 		body, err := s.input.read(cmd)
 		return [][]byte{body}, err
 	}
-	kind, err := sample.Find(s.sample)
-	if err != nil {
-		return nil, fmt.Errorf("--sample: %w", err)
+	kind, ok := sample.Find(s.sample)
+	if !ok {
+		return nil, unknownWord("sample", s.sample, sample.Names())
 	}
 	var bodies [][]byte
 	for left := s.updates; left > 0; left -= sample.MaxUpdates {

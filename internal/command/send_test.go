@@ -179,12 +179,14 @@ func TestSendPrintsInPlaceOfSending(t *testing.T) {
 func TestSendUsageErrors(t *testing.T) {
 	cleanEnvironment(t)
 	for want, args := range map[string][]string{
-		`unknown sample "pigeon": must be one of user-photos, `: {"--sample", "pigeon"},
-		"--updates: must be between 1 and 100000":               {"--sample", "page-feed", "--updates", "0"},
-		"--repeat: must be between 0 and 100000":                {"--sample", "page-feed", "--repeat", "-1"},
-		"[sample file]":                                         {"--sample", "page-feed", "--file", "body.json"},
-		"[updates file]":                                        {"--updates", "2", "--file", "body.json"},
-		"--updates: requires --sample":                          {"--updates", "2"},
+		`--sample: unknown sample "pigeon": must be one of user-photos, page-feed, `:       {"--sample", "pigeon"},
+		`unknown sample "whatsap-messag", did you mean "whatsapp-message"?`:                {"--sample", "whatsap-messag"},
+		`unknown sample "whatsapp", did you mean "whatsapp-message" or "whatsapp-status"?`: {"--sample", "whatsapp"},
+		"--updates: must be between 1 and 100000":                                          {"--sample", "page-feed", "--updates", "0"},
+		"--repeat: must be between 0 and 100000":                                           {"--sample", "page-feed", "--repeat", "-1"},
+		"[sample file]":                                                                    {"--sample", "page-feed", "--file", "body.json"},
+		"[updates file]":                                                                   {"--updates", "2", "--file", "body.json"},
+		"--updates: requires --sample":                                                     {"--updates", "2"},
 	} {
 		command(t, "{}", append([]string{"send"}, args...)...).want(t, 1, "", want)
 	}

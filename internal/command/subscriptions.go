@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -129,9 +130,41 @@ connected to the app as well.
 var errInstagram = errors.New("--object: instagram can only be subscribed to in the App Dashboard: " +
 	"open the webhooks of the app's Instagram product there, and use the same callback URL and verify token")
 
-func (a *addCommand) run(cmd *cobra.Command) error {
+// check checks the flags before anything is sent.
+func (a *addCommand) check(cmd *cobra.Command) error {
 	if strings.EqualFold(a.object, "instagram") {
 		return errInstagram
+	}
+	if !slices.Contains(graph.Objects(), a.object) {
+		return unknownWord("object", a.object, graph.Objects())
+	}
+	if err := checkFields(a.fields); err != nil {
+		return err
+	}
+	callback, err := checkCallback(a.callback)
+	if err != nil {
+		return err
+	}
+	if warning := plusWarning(callback); warning != "" {
+		cmd.PrintErrln("Warning:", warning)
+	}
+	return nil
+}
+
+// checkFields trims the names of fields and returns an error if one is empty.
+// Meta knows which ones exist.
+func checkFields(fields []string) error {
+	for i := range fields {
+		if fields[i] = strings.TrimSpace(fields[i]); fields[i] == "" {
+			return errors.New("--fields: a name is empty")
+		}
+	}
+	return nil
+}
+
+func (a *addCommand) run(cmd *cobra.Command) error {
+	if err := a.check(cmd); err != nil {
+		return err
 	}
 	client, err := a.graph.open()
 	if err != nil {
@@ -182,6 +215,9 @@ func newRemoveCommand() *cobra.Command {
 func (r *removeCommand) run(cmd *cobra.Command) error {
 	if strings.EqualFold(r.object, "instagram") {
 		return errInstagram
+	}
+	if err := checkFields(r.fields); err != nil {
+		return err
 	}
 	client, err := r.graph.open()
 	if err != nil {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/tls"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,7 +25,9 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 	t.Setenv("META_APP_SECRET", testSecret)
 	t.Setenv("META_VERIFY_TOKEN", testToken)
 	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
-	callback := serving(t, testToken).URL
+	r, _, _, _ := newTLSReceiver(t, tls.NoClientCert, verifying(testToken))
+	server.Client = r.Client()
+	callback := r.URL
 
 	subscriptions(t, server, "list").want(t, 0, "", "The app has no subscriptions.")
 	subscriptions(t, server, "list", "--json").want(t, 0, "", "")
@@ -62,7 +65,9 @@ func TestErrorsOfTheGraphAPI(t *testing.T) {
 	t.Setenv("META_APP_SECRET", testSecret)
 	t.Setenv("META_VERIFY_TOKEN", testToken)
 	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
-	other := serving(t, "another token").URL
+	r, _, _, _ := newTLSReceiver(t, tls.NoClientCert, verifying("another token"))
+	server.Client = r.Client()
+	other := r.URL
 	add := []string{"add", "--object", "page", "--fields", "feed", "--callback", other}
 	subscriptions(t, server, add...).want(t, 2, "", "Error: Meta answered 400: (#2200) Callback verification failed with the following errors: HTTP Status Code = 403")
 	subscriptions(t, server, "remove", "--object", "page").want(t, 2, "", "Error: Meta answered 400: (#100) ")
@@ -78,14 +83,28 @@ func TestSubscriptionsUsageErrors(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("META_APP_ID", testAppID)
 	t.Setenv("META_APP_SECRET", testSecret)
+	add := func(object, fields, callback string) []string {
+		return []string{"add", "--object", object, "--fields", fields, "--callback", callback}
+	}
+	const callback = "https://example.com/"
 	for want, args := range map[string][]string{
-		"--object: instagram can only":       {"add", "--object", "instagram", "--fields", "comments", "--callback", "https://example.com/"},
-		"in the App Dashboard":               {"remove", "--object", "Instagram"},
-		`required flag(s) "callback", "fiel`: {"add", "--object", "page"},
-		`required flag(s) "object"`:          {"remove"},
-		"missing verify token":               {"add", "--object", "page", "--fields", "feed", "--callback", "https://example.com/"},
-		"must begin with https://":           {"list", "--graph-url", "http://graph.facebook.com"},
+		"--object: instagram can only be subscribed to in the App Dashboard": add("instagram", "comments", callback),
+		"instagram can only be subscribed to in the":                         {"remove", "--object", "Instagram"},
+		`--object: unknown object "pages", did you mean "page"?`:             add("pages", "feed", callback),
+		`"whatsapp", did you mean "whatsapp_business_account"?`:              add("whatsapp", "messages", callback),
+		`unknown object "pigeon": must be one of ad_account, application, `:  add("pigeon", "feed", callback),
+		"--fields: a name is empty":                                          add("page", "feed,,mention", callback),
+		"--callback: must be an https:// URL":                                add("page", "feed", "http://example.com/"),
+		"--callback: must be an https:// URL such as":                        add("page", "feed", "example.com/webhooks"),
+		"--callback: must have neither a user nor a fragment":                add("page", "feed", "https://user:password@example.com/"),
+		"neither a user nor a fragment":                                      add("page", "feed", "https://example.com/#webhooks"),
+		`required flag(s) "callback", "fiel`:                                 {"add", "--object", "page"},
+		`required flag(s) "object"`:                                          {"remove"},
+		"missing verify token":                                               add("page", "feed", callback),
+		"must begin with https://":                                           {"list", "--graph-url", "http://graph.facebook.com"},
 	} {
 		command(t, "", append([]string{"subscriptions"}, args...)...).want(t, 1, "", want)
 	}
+	command(t, "", append([]string{"subscriptions"}, add("page", "feed", callback+"a+b")...)...).
+		want(t, 1, "", "Warning: the callback URL contains +; Meta asks for %20 in place of it\n")
 }

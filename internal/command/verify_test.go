@@ -7,17 +7,22 @@ import (
 	"testing"
 )
 
-// serving starts a receiver that answers verification requests like a gateway
-// with this verify token.
+// serving starts a receiver that verifies this token.
 func serving(t *testing.T, token string) *receiver {
 	t.Helper()
-	return newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+	return newReceiver(t, verifying(token))
+}
+
+// verifying returns a handler that answers verification requests like a gateway
+// with this verify token.
+func verifying(token string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("hub.verify_token") != token {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
 		io.WriteString(w, r.FormValue("hub.challenge"))
-	})
+	}
 }
 
 func TestVerifyAcceptsTheChallenge(t *testing.T) {

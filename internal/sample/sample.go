@@ -5,7 +5,6 @@ package sample
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
@@ -65,14 +64,14 @@ func token(n int) string {
 	return base64.RawURLEncoding.EncodeToString(random)
 }
 
-// Find returns the sample with a name.
-func Find(name string) (Sample, error) {
+// Find returns the sample with a name, and whether there is one.
+func Find(name string) (Sample, bool) {
 	for _, s := range All {
 		if s.Name == name {
-			return s, nil
+			return s, true
 		}
 	}
-	return Sample{}, fmt.Errorf("unknown sample %q: must be one of %s", name, strings.Join(Names(), ", "))
+	return Sample{}, false
 }
 
 // Names returns the names of all samples.

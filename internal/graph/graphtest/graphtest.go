@@ -23,6 +23,8 @@ type Server struct {
 	AppID   string
 	Token   string // the app access token
 
+	Client *http.Client // verifies callback URLs; default: http.DefaultClient
+
 	t testing.TB
 
 	mu            sync.Mutex
@@ -129,7 +131,7 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if got := echoed(sub); got != http.StatusOK {
+	if got := s.echoed(sub); got != http.StatusOK {
 		fail(w, http.StatusBadRequest, 2200, fmt.Sprintf("(#2200) Callback verification failed with the following errors: HTTP Status Code = %d", got))
 		return
 	}
@@ -170,10 +172,14 @@ func (s *Server) find(object string) *Subscription {
 
 // echoed verifies a callback URL and returns the status of its answer, or 0 if
 // the answer is not the challenge.
-func echoed(sub Subscription) int {
+func (s *Server) echoed(sub Subscription) int {
 	const challenge = "1158201444"
 	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {sub.VerifyToken}}
-	res, err := http.Get(sub.CallbackURL + "?" + query.Encode())
+	client := s.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	res, err := client.Get(sub.CallbackURL + "?" + query.Encode())
 	if err != nil {
 		return 0
 	}
