@@ -57,16 +57,20 @@ func (c *callbackFlags) open() (*callback, error) {
 	return &callback{sender.New(u, options), u, loopback.Is(u.Hostname())}, nil
 }
 
-// checkCallback returns an error if Meta would not take a callback URL.
-func checkCallback(raw string) (*url.URL, error) {
+// checkCallback returns an error if Meta would not accept the URL of --callback,
+// and prints a warning if Meta may not.
+func checkCallback(cmd *cobra.Command, raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https":
-		return nil, errors.New("--callback: must be an https:// URL such as https://webhooks.example.com/path")
+		return errors.New("--callback: must be an https:// URL such as https://webhooks.example.com/path")
 	case u.User != nil || u.Fragment != "":
-		return nil, errors.New("--callback: must have neither a user nor a fragment")
+		return errors.New("--callback: must have neither a user nor a fragment")
 	}
-	return u, nil
+	if warning := plusWarning(u); warning != "" {
+		cmd.PrintErrln("Warning:", warning)
+	}
+	return nil
 }
 
 // plusWarning returns a warning if a callback URL contains +, or the empty

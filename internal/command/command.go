@@ -28,7 +28,7 @@ environment or from files, never from the command line:
 
   META_APP_SECRET     or --secret-file         app secret
   META_VERIFY_TOKEN   or --verify-token-file   verify token
-  META_ACCESS_TOKEN   or --access-token-file   app access token
+  META_ACCESS_TOKEN   or --access-token-file   access token of the Graph API
   META_APP_ID         or --app-id              app ID
 
 Exit codes:

@@ -18,6 +18,7 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
 )
 
@@ -71,7 +72,7 @@ func command(t *testing.T, stdin string, args ...string) (r result) {
 		r.code = 1
 	}
 	r.out, r.errs = out.String(), errs.String()
-	for _, secret := range []string{testSecret, testToken} {
+	for _, secret := range []string{testSecret, testToken, graphtest.AccessToken} {
 		if strings.Contains(r.out+r.errs, secret) {
 			t.Errorf("got a secret in %s%s, want none", r.out, r.errs)
 		}
@@ -181,7 +182,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 			}
 		})
 	})
-	if seen < 9 {
+	if seen < 18 {
 		t.Errorf("got %d commands, want all", seen)
 	}
 }
@@ -233,11 +234,12 @@ func TestNoSecretIsAnArgument(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	for want, args := range map[string][]string{
 		`Error: unknown command "snd", did you mean "send"?`:                                 {"snd"},
+		`unknown command "ssend", did you mean "send"?`:                                      {"ssend", "--sample", "page-feed"},
 		`unknown command "s", did you mean "send" or "sign" or "status" or "subscriptions"?`: {"s"},
 		`unknown command "nonsense": must be one of parse, send, sign, status, `:             {"nonsense"},
 		`unknown command "nonsense" for "caddy meta-webhook send"`:                           {"send", "nonsense"},
 		`unknown command "remvoe", did you mean "remove"?`:                                   {"subscriptions", "remvoe"},
-		`unknown command "nonsense": must be one of add, list, remove`:                       {"subscriptions", "nonsense"},
+		`unknown command "nonsense": must be one of add, apps, list, overrides, remove`:      {"subscriptions", "nonsense"},
 		"unknown flag: --smaple, did you mean --sample?":                                     {"send", "--smaple", "page-feed"},
 		"unknown flag: --secret, did you mean --secret-file?":                                {"sign", "--secret", "x"},
 		"Error: unknown flag: --nonsense\n":                                                  {"verify", "--nonsense"},

@@ -20,6 +20,7 @@ func TestCredentialsOfTheGraphAPI(t *testing.T) {
 		"a token, with the id in it": {"", "", token, nil, ""},
 		"a token before a secret":    {testAppID, "wrong", token, nil, ""},
 		"a token in a file":          {"", "wrong", "wrong", []string{"--access-token-file", textFile(t, token+"\n")}, ""},
+		"a Page's token besides":     {testAppID, testSecret, "EAAB", nil, ""},
 		"nothing":                    {"", "", "", nil, "missing app access token: set META_ACCESS_TOKEN, or META_APP_ID and META_APP_SECRET"},
 		"no id":                      {"", testSecret, "", nil, "missing app ID: set META_APP_ID"},
 		"no id in the token":         {"", "", "EAAB", nil, "missing app ID: set META_APP_ID"},

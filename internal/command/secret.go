@@ -28,10 +28,6 @@ func verifyTokenFlag() secretFlag {
 	return secretFlag{what: "verify token", flag: "verify-token-file", variable: "META_VERIFY_TOKEN", development: "development-token"}
 }
 
-func accessTokenFlag() secretFlag {
-	return secretFlag{what: "app access token", flag: "access-token-file", variable: "META_ACCESS_TOKEN"}
-}
-
 func (s *secretFlag) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.path, s.flag, "", fmt.Sprintf("File with the %s (default: $%s)", s.what, s.variable))
 }

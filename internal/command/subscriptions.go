@@ -15,23 +15,33 @@ import (
 func newSubscriptionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "subscriptions <command>",
-		Short: "Manages the webhook subscriptions of an app",
+		Short: "Manages where Meta sends the webhooks of an app",
 		Long: `
-Manages the webhook subscriptions of an app through the Graph API, like the App
-Dashboard. It acts as the app, with the app access token in META_ACCESS_TOKEN, or
-with the one that META_APP_ID and META_APP_SECRET make.
+Manages the webhook subscriptions of an app through the Graph API. Meta sends an
+event to the callback URL of the app only if
+
+  - the app is subscribed to the field of the object: list, add, remove; and
+  - the Page or the WhatsApp Business Account has the app among its subscribed
+    apps: apps.
+
+A WhatsApp phone number or account may override the callback URL: overrides.
+
+list, add and remove act as the app, with META_APP_ID and META_APP_SECRET, or with
+the app access token in META_ACCESS_TOKEN. apps and overrides require the access
+token of a Page or a system user in META_ACCESS_TOKEN.
 `,
 		Example: `  caddy meta-webhook subscriptions list
   caddy meta-webhook subscriptions add --object page --fields feed,mention \
       --callback https://webhooks.example.com/
-  caddy meta-webhook subscriptions remove --object page --fields mention`,
+  caddy meta-webhook subscriptions apps list --waba-id 102290129340398
+  caddy meta-webhook subscriptions overrides list --waba-id 102290129340398`,
 	}
-	group(cmd, newListCommand(), newAddCommand(), newRemoveCommand())
+	group(cmd, newListCommand(), newAddCommand(), newRemoveCommand(), newAppsCommand(), newOverridesCommand())
 	return cmd
 }
 
 type listCommand struct {
-	graph graphFlags
+	graph appFlags
 	json  bool
 }
 
@@ -54,7 +64,7 @@ func (l *listCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	subscriptions, err := client.List(cmd.Context())
+	subscriptions, err := client.Subscriptions(cmd.Context())
 	if err != nil {
 		return problem{err}
 	}
@@ -87,7 +97,7 @@ func (l *listCommand) run(cmd *cobra.Command) error {
 }
 
 type addCommand struct {
-	graph            graphFlags
+	graph            appFlags
 	token            secretFlag
 	object, callback string
 	fields           []string
@@ -104,8 +114,8 @@ Subscribes the app to fields of an object, in addition to its other fields. Meta
 verifies the callback URL with the verify token at once, so the gateway must be
 running. An object has one callback URL: a new one replaces the old one.
 
-Subscribing the app is one half. Pages and WhatsApp Business Accounts must be
-connected to the app as well.
+Events arrive only from Pages and WhatsApp Business Accounts to which the app is
+subscribed as well: see caddy meta-webhook subscriptions apps.
 `,
 		Example: `  caddy meta-webhook subscriptions add --object whatsapp_business_account \
       --fields messages --callback https://webhooks.example.com/`,
@@ -141,14 +151,7 @@ func (a *addCommand) check(cmd *cobra.Command) error {
 	if err := checkFields(a.fields); err != nil {
 		return err
 	}
-	callback, err := checkCallback(a.callback)
-	if err != nil {
-		return err
-	}
-	if warning := plusWarning(callback); warning != "" {
-		cmd.PrintErrln("Warning:", warning)
-	}
-	return nil
+	return checkCallback(cmd, a.callback)
 }
 
 // checkFields trims the names of fields and returns an error if one is empty.
@@ -174,7 +177,7 @@ func (a *addCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	err = client.Add(cmd.Context(), graph.Addition{
+	err = client.AddSubscription(cmd.Context(), graph.Addition{
 		Object:        a.object,
 		Fields:        a.fields,
 		CallbackURL:   a.callback,
@@ -189,7 +192,7 @@ func (a *addCommand) run(cmd *cobra.Command) error {
 }
 
 type removeCommand struct {
-	graph  graphFlags
+	graph  appFlags
 	object string
 	fields []string
 }
@@ -223,7 +226,7 @@ func (r *removeCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Remove(cmd.Context(), r.object, r.fields); err != nil {
+	if err := client.RemoveSubscription(cmd.Context(), r.object, r.fields); err != nil {
 		return problem{err}
 	}
 	what := r.object

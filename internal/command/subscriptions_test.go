@@ -48,7 +48,7 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 		t.Errorf("got %q, want a header", list.out)
 	}
 	subscriptions(t, server, "list", "--json").want(t, 0,
-		`{"object":"page","callback_url":"`+callback+`","active":true,"fields":[{"name":"feed","version":"v25.0"},{"name":"mention","version":"v25.0"}]}`+"\n", "")
+		`{"object":"page","callback_url":"`+callback+`","active":true,"fields":[{"name":"feed","version":"v26.0"},{"name":"mention","version":"v26.0"}]}`+"\n", "")
 
 	subscriptions(t, server, "remove", "--object", "page", "--fields", "mention").want(t, 0, "Unsubscribed from mention of page\n", "")
 	subscriptions(t, server, "remove", "--object", "user").want(t, 0, "Unsubscribed from user\n", "")

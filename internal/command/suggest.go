@@ -27,8 +27,12 @@ func subcommandsOnly(cmd *cobra.Command, args []string) error {
 	return unknown("command", args[0], cmd.SuggestionsFor(args[0]), names)
 }
 
-// suggestFlags adds similar flags to the error about an unknown one.
+// suggestFlags adds similar flags to the error about an unknown one. If the flag
+// is unknown because its command is, it returns the error about the command.
 func suggestFlags(cmd *cobra.Command, err error) error {
+	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
+		return subcommandsOnly(cmd, args)
+	}
 	missing, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok || missing.GetSpecifiedShortnames() != "" {
 		return err

@@ -16,15 +16,21 @@ type Error struct {
 	UserTitle string `json:"error_user_title"`
 	UserText  string `json:"error_user_msg"`
 	TraceID   string `json:"fbtrace_id"`
+
+	hint string // what to do; may be empty
 }
 
 // Error codes with a usual cause.
 const (
+	codeUnpermitted  = 10
 	codeParameter    = 100
-	codePermission   = 200
 	codeToken        = 190
+	codePermission   = 200
+	codePageToken    = 210
 	codeVerification = 2200
 )
+
+const verificationHint = "Meta did not get its challenge back. Run caddy meta-webhook verify to see why."
 
 // Error implements error. It returns up to three lines: the error, Meta's text
 // for users, and a hint.
@@ -46,24 +52,10 @@ func (e *Error) Error() string {
 	if text := strings.TrimSpace(e.UserTitle + "\n" + e.UserText); text != "" {
 		b.WriteString("\n" + printable(strings.Replace(text, "\n", ": ", 1)))
 	}
-	if hint := e.hint(); hint != "" {
-		b.WriteString("\n" + hint)
+	if e.hint != "" {
+		b.WriteString("\n" + e.hint)
 	}
 	return b.String()
-}
-
-func (e *Error) hint() string {
-	switch e.Code {
-	case codeParameter:
-		return "The object or a field may be misspelled or not available to the app."
-	case codePermission:
-		return "This call requires an app access token, not one of a user or a Page."
-	case codeToken:
-		return "The app ID and the app secret may not belong together, or the secret was reset."
-	case codeVerification:
-		return "Meta did not get its challenge back. Run caddy meta-webhook verify to see why."
-	}
-	return ""
 }
 
 func (e *Error) scrub(scrub func(string) string) {

@@ -1,10 +1,13 @@
-// Package graph is a client for the webhook subscriptions of an app in the Graph
-// API, /{app-id}/subscriptions.
+// Package graph is a client for those parts of the Graph API that decide where
+// Meta sends webhooks: the subscriptions of an app, the apps that are subscribed
+// to a Page or a WhatsApp Business Account, and overrides of the callback URL.
 //
-// The app access token is sent in a header only and never appears in an error.
+// Access tokens are sent in a header only. Neither they nor verify tokens appear
+// in errors.
 package graph
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,71 +25,40 @@ const (
 	// DefaultURL is the base URL of Meta's Graph API.
 	DefaultURL = "https://graph.facebook.com"
 	// DefaultVersion is the version of the Graph API that requests name by default.
-	DefaultVersion = "v25.0"
+	DefaultVersion = "v26.0"
 )
 
-// timeout limits each request. Meta verifies the callback URL of a subscription
-// before it answers.
+// timeout limits each request. Meta verifies a callback URL before it answers.
 const timeout = time.Minute
 
 // maxAnswer is the number of bytes read from an answer.
 const maxAnswer = 4 << 20
 
-// A Client acts as one app.
+// A Client calls the Graph API with one access token.
 type Client struct {
 	URL     string // of the Graph API; default: DefaultURL
 	Version string // of the Graph API; default: the oldest one available to the app
-	AppID   string
-	Token   string // the app access token, {app-id}|{app-secret}
+	AppID   string // for the subscriptions of an app
+	Token   string // access token
 }
 
-// A Subscription is an app's subscription to fields of one object.
-type Subscription struct {
-	Object      string  `json:"object"`
-	CallbackURL string  `json:"callback_url"`
-	Active      bool    `json:"active"`
-	Fields      []Field `json:"fields"`
+// A request is a request to the Graph API.
+type request struct {
+	method string
+	path   []string // an ID, perhaps an edge
+	query  url.Values
+	body   any            // url.Values, or a value to encode as JSON; nil for none
+	hints  map[int]string // by error code
+	secret string         // in the body
 }
 
-// A Field is a field that an app is subscribed to.
-type Field struct {
-	Name    string `json:"name"`
-	Version string `json:"version,omitempty"` // of the Graph API that its values follow
-}
-
-// UnmarshalJSON implements json.Unmarshaler. Old versions of the Graph API send
-// the name only.
-func (f *Field) UnmarshalJSON(text []byte) error {
-	if err := json.Unmarshal(text, &f.Name); err == nil {
-		return nil
-	}
-	type field Field // without this method
-	return json.Unmarshal(text, (*field)(f))
-}
-
-// An Addition is a subscription to add.
-type Addition struct {
-	Object        string
-	Fields        []string
-	CallbackURL   string
-	VerifyToken   string
-	IncludeValues bool // send the changed values, not only the names of fields
-}
-
-// Validate returns an error if the client is not usable. All other methods call
-// it.
-func (c *Client) Validate() error {
-	_, err := c.endpoint()
-	return err
-}
-
-// List returns the app's subscriptions.
-func (c *Client) List(ctx context.Context) ([]Subscription, error) {
-	all := []Subscription{}
-	query := url.Values{}
+// list returns the elements of all pages of an edge.
+func list[T any](ctx context.Context, c *Client, r request) ([]T, error) {
+	all := []T{}
+	r.method, r.query = http.MethodGet, url.Values{}
 	for {
 		var page struct {
-			Data   []Subscription `json:"data"`
+			Data   []T `json:"data"`
 			Paging struct {
 				Cursors struct {
 					After string `json:"after"`
@@ -95,46 +66,24 @@ func (c *Client) List(ctx context.Context) ([]Subscription, error) {
 				Next string `json:"next"`
 			} `json:"paging"`
 		}
-		if err := c.do(ctx, http.MethodGet, query, nil, &page); err != nil {
+		if err := c.do(ctx, r, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Data...)
 		after := page.Paging.Cursors.After
-		if page.Paging.Next == "" || after == "" || after == query.Get("after") {
+		if page.Paging.Next == "" || after == "" || after == r.query.Get("after") {
 			return all, nil
 		}
-		query.Set("after", after)
+		r.query.Set("after", after)
 	}
-}
-
-// Add subscribes the app to fields of an object, in addition to its other
-// fields. Meta verifies the callback URL before Add returns.
-func (c *Client) Add(ctx context.Context, a Addition) error {
-	return c.change(ctx, http.MethodPost, nil, url.Values{
-		"object":         {a.Object},
-		"fields":         {strings.Join(a.Fields, ",")},
-		"callback_url":   {a.CallbackURL},
-		"verify_token":   {a.VerifyToken},
-		"include_values": {strconv.FormatBool(a.IncludeValues)},
-	})
-}
-
-// Remove unsubscribes the app from fields of an object, or from the object if
-// there are no fields.
-func (c *Client) Remove(ctx context.Context, object string, fields []string) error {
-	query := url.Values{"object": {object}}
-	if len(fields) > 0 {
-		query.Set("fields", strings.Join(fields, ","))
-	}
-	return c.change(ctx, http.MethodDelete, query, nil)
 }
 
 // change sends a request whose answer only reports success.
-func (c *Client) change(ctx context.Context, method string, query, form url.Values) error {
+func (c *Client) change(ctx context.Context, r request) error {
 	var answer struct {
 		Success any `json:"success"` // true, or "true"
 	}
-	if err := c.do(ctx, method, query, form, &answer); err != nil {
+	if err := c.do(ctx, r, &answer); err != nil {
 		return err
 	}
 	if fmt.Sprint(answer.Success) != "true" {
@@ -144,32 +93,36 @@ func (c *Client) change(ctx context.Context, method string, query, form url.Valu
 }
 
 // do sends a request and decodes the answer into v.
-func (c *Client) do(ctx context.Context, method string, query, form url.Values, v any) error {
-	endpoint, err := c.endpoint()
+func (c *Client) do(ctx context.Context, r request, v any) error {
+	endpoint, err := c.endpoint(r.path...)
 	if err != nil {
 		return err
 	}
-	endpoint.RawQuery = query.Encode()
+	endpoint.RawQuery = r.query.Encode()
+	contentType, body, err := encode(r.body)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, endpoint.String(), strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, r.method, endpoint.String(), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "Bearer "+c.Token)
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
-	res, err := client.Do(r)
+	res, err := client.Do(req)
 	if err != nil {
 		return c.unreachable(endpoint, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return c.unreachable(endpoint, err)
 	}
-	return c.read(res, body, v)
+	return c.read(r, res, answer, v)
 }
 
 // client does not follow redirects, which would pass the token on.
@@ -177,8 +130,20 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// endpoint returns the URL of the app's subscriptions.
-func (c *Client) endpoint() (*url.URL, error) {
+// encode returns the body of a request.
+func encode(v any) (contentType string, body []byte, err error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil, nil
+	case url.Values:
+		return "application/x-www-form-urlencoded", []byte(v.Encode()), nil
+	}
+	body, err = json.Marshal(v)
+	return "application/json", body, err
+}
+
+// endpoint returns the URL of an ID, or an edge of it.
+func (c *Client) endpoint(path ...string) (*url.URL, error) {
 	base := c.URL
 	if base == "" {
 		base = DefaultURL
@@ -190,20 +155,24 @@ func (c *Client) endpoint() (*url.URL, error) {
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback.Is(u.Hostname())) {
 		return nil, errors.New("the URL of the Graph API must begin with https://, to keep the access token secret")
 	}
-	if c.AppID == "" || strings.Trim(c.AppID, "0123456789") != "" {
-		return nil, errors.New("the app ID must be a number")
+	if len(path) > 0 && !IsID(path[0]) {
+		return nil, fmt.Errorf("an ID must be a number, and not %q", path[0])
 	}
-	return u.JoinPath(c.Version, c.AppID, "subscriptions"), nil
+	return u.JoinPath(append([]string{c.Version}, path...)...), nil
 }
 
+// IsID reports whether s can be the ID of an app, a Page or the like.
+func IsID(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
 // read decodes an answer into v, or returns the error in it.
-func (c *Client) read(res *http.Response, body []byte, v any) error {
+func (c *Client) read(r request, res *http.Response, body []byte, v any) error {
 	var failed struct {
 		Error *Error `json:"error"`
 	}
 	if err := json.Unmarshal(body, &failed); err == nil && failed.Error != nil {
 		failed.Error.Status = res.StatusCode
-		failed.Error.scrub(c.scrub)
+		failed.Error.scrub(func(text string) string { return redact(c.scrub(text), r.secret) })
+		failed.Error.hint = r.hints[failed.Error.Code]
 		return failed.Error
 	}
 	if res.StatusCode != http.StatusOK {
@@ -230,12 +199,14 @@ func (c *Client) unreachable(endpoint *url.URL, err error) error {
 // scrub redacts the access token, and the app secret in it, from a text: Meta
 // quotes tokens that it rejects.
 func (c *Client) scrub(text string) string {
-	if c.Token == "" {
+	text = redact(text, c.Token)
+	_, secret, _ := strings.Cut(c.Token, "|")
+	return redact(text, secret)
+}
+
+func redact(text, secret string) string {
+	if secret == "" {
 		return text
 	}
-	text = strings.ReplaceAll(text, c.Token, "REDACTED")
-	if _, secret, ok := strings.Cut(c.Token, "|"); ok && secret != "" {
-		text = strings.ReplaceAll(text, secret, "REDACTED")
-	}
-	return text
+	return strings.ReplaceAll(text, secret, "REDACTED")
 }

@@ -1,11 +1,9 @@
 package graph
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -39,57 +37,6 @@ func receiver(t *testing.T) string {
 	return s.URL
 }
 
-func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
-	server, c := start(t)
-	callback := receiver(t)
-	if got, err := c.List(t.Context()); err != nil || got == nil || len(got) != 0 {
-		t.Errorf("got %v and error %v, want an empty list", got, err)
-	}
-	add := func(object string, values bool, fields ...string) {
-		t.Helper()
-		err := c.Add(t.Context(), Addition{Object: object, Fields: fields, CallbackURL: callback, VerifyToken: token, IncludeValues: values})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	add("user", false, "photos")
-	add("page", true, "feed", "mention")
-	add("whatsapp_business_account", true, "messages")
-	want := []graphtest.Subscription{
-		{Object: "user", CallbackURL: callback, VerifyToken: token, Fields: []string{"photos"}},
-		{Object: "page", CallbackURL: callback, VerifyToken: token, Fields: []string{"feed", "mention"}, IncludeValues: true},
-		{Object: "whatsapp_business_account", CallbackURL: callback, VerifyToken: token, Fields: []string{"messages"}, IncludeValues: true},
-	}
-	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v at Meta, want %v", got, want)
-	}
-
-	list, err := c.List(t.Context()) // over several pages
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantList := []Subscription{
-		{Object: "user", CallbackURL: callback, Active: true, Fields: []Field{{"photos", DefaultVersion}}},
-		{Object: "page", CallbackURL: callback, Active: true, Fields: []Field{{"feed", DefaultVersion}, {"mention", DefaultVersion}}},
-		{Object: "whatsapp_business_account", CallbackURL: callback, Active: true, Fields: []Field{{"messages", DefaultVersion}}},
-	}
-	if !reflect.DeepEqual(list, wantList) {
-		t.Errorf("got %v, want %v", list, wantList)
-	}
-
-	if err := c.Remove(t.Context(), "page", []string{"feed"}); err != nil {
-		t.Error(err)
-	}
-	if err := c.Remove(t.Context(), "user", nil); err != nil {
-		t.Error(err)
-	}
-	want = want[1:]
-	want[0].Fields = []string{"mention"}
-	if got := server.Subscriptions(); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v at Meta, want %v", got, want)
-	}
-}
-
 func TestErrorsAreReadableAndRedacted(t *testing.T) {
 	server, _ := start(t)
 	callback := receiver(t)
@@ -106,7 +53,7 @@ func TestErrorsAreReadableAndRedacted(t *testing.T) {
 			c := &Client{URL: server.URL, Version: DefaultVersion, AppID: appID, Token: server.Token}
 			a := Addition{Object: "page", Fields: []string{"feed"}, CallbackURL: callback, VerifyToken: token}
 			test.change(c, &a)
-			err := c.Add(t.Context(), a)
+			err := c.AddSubscription(t.Context(), a)
 			if err == nil {
 				t.Fatal("got no error, want one")
 			}
@@ -142,7 +89,7 @@ func TestInvalidAnswers(t *testing.T) {
 			},
 			"Meta answered 403: no [2J (code 10, subcode 7)\nNot yours: Ask its owner.",
 		},
-		"for users": {func(w http.ResponseWriter, _ *http.Request) {
+		"a user's token": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(403)
 			io.WriteString(w, `{"error":{"code":200}}`)
 		}, "requires an app access token"},
@@ -151,7 +98,7 @@ func TestInvalidAnswers(t *testing.T) {
 			server := httptest.NewServer(test.answer)
 			t.Cleanup(server.Close)
 			c := &Client{URL: server.URL, AppID: appID, Token: appID + "|" + secret}
-			err := c.Remove(t.Context(), "page", nil)
+			err := c.RemoveSubscription(t.Context(), "page", nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
@@ -163,10 +110,10 @@ func TestInvalidAnswers(t *testing.T) {
 }
 
 func TestEndpointsKeepTheTokenSecret(t *testing.T) {
-	for _, test := range []struct{ url, version, appID, want string }{
-		{"", "v25.0", appID, "https://graph.facebook.com/v25.0/" + appID + "/subscriptions"},
-		{"", "", appID, "https://graph.facebook.com/" + appID + "/subscriptions"},
-		{"http://localhost:1234/base/", "v25.0", appID, "http://localhost:1234/base/v25.0/" + appID + "/subscriptions"},
+	for _, test := range []struct{ url, version, id, want string }{
+		{"", "v25.0", appID, "https://graph.facebook.com/v25.0/" + appID},
+		{"", "", appID, "https://graph.facebook.com/" + appID},
+		{"http://localhost:1234/base/", "v25.0", appID, "http://localhost:1234/base/v25.0/" + appID},
 		{"http://graph.facebook.com", "v25.0", appID, ""},
 		{"ftp://localhost", "v25.0", appID, ""},
 		{"https://user:password@graph.facebook.com", "v25.0", appID, ""},
@@ -174,22 +121,13 @@ func TestEndpointsKeepTheTokenSecret(t *testing.T) {
 		{"", "v25.0", "", ""},
 		{"", "v25.0", "me/../1", ""},
 	} {
-		c := &Client{URL: test.url, Version: test.version, AppID: test.appID}
-		got, err := c.endpoint()
+		c := &Client{URL: test.url, Version: test.version}
+		got, err := c.endpoint(test.id)
 		switch {
 		case test.want == "" && err == nil:
 			t.Errorf("%v: got %s, want an error", test, got)
 		case test.want != "" && (err != nil || got.String() != test.want):
 			t.Errorf("%v: got %s and error %v, want %s", test, got, err, test.want)
 		}
-	}
-}
-
-func TestFieldsOfOldVersions(t *testing.T) {
-	var got Subscription
-	err := json.Unmarshal([]byte(`{"object":"user","fields":["photos",{"name":"feed","version":"v2.10"}]}`), &got)
-	want := []Field{{Name: "photos"}, {"feed", "v2.10"}}
-	if err != nil || !reflect.DeepEqual(got.Fields, want) {
-		t.Errorf("got %v and error %v, want %v", got.Fields, err, want)
 	}
 }

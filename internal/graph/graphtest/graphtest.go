@@ -1,5 +1,6 @@
-// Package graphtest provides a stand-in for the Graph API in tests: the webhook
-// subscriptions of an app, as Meta documents them.
+// Package graphtest provides a stand-in for the Graph API in tests: an app and its
+// subscriptions, a Page, and a WhatsApp Business Account with phone numbers, as
+// Meta documents them.
 package graphtest
 
 import (
@@ -29,6 +30,7 @@ type Server struct {
 
 	mu            sync.Mutex
 	subscriptions []*Subscription
+	connections   Connections
 }
 
 // A Subscription is the app's subscription to fields of an object.
@@ -49,6 +51,7 @@ var objects = map[string][]string{
 func Start(t testing.TB, version, appID, secret string) *Server {
 	t.Helper()
 	s := &Server{t: t, Version: version, AppID: appID, Token: appID + "|" + secret}
+	s.connections.Numbers = map[string]Override{}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
@@ -73,43 +76,84 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.URL.RawQuery, "token") {
 		s.t.Errorf("got a token in the query %s, want none", r.URL.RawQuery)
 	}
-	if want := "/" + s.Version + "/" + s.AppID + "/subscriptions"; r.URL.Path != want {
-		fail(w, http.StatusBadRequest, 100, "Unsupported "+strings.ToLower(r.Method)+" request. Object with ID '"+r.URL.Path+"' does not exist")
+	path, ok := strings.CutPrefix(r.URL.Path, "/"+s.Version+"/")
+	if handler := s.route(path); ok && handler != nil {
+		handler(w, r)
 		return
 	}
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if subtle.ConstantTimeCompare([]byte(token), []byte(s.Token)) == 0 {
-		fail(w, http.StatusBadRequest, 190, "Malformed access token "+token)
-		return
+	fail(w, http.StatusBadRequest, 100, "Unsupported "+strings.ToLower(r.Method)+" request. Object with ID '"+r.URL.Path+"' does not exist")
+}
+
+// route returns the handler of an ID or an edge of it, or nil if there is none.
+func (s *Server) route(path string) http.HandlerFunc {
+	id, edge, _ := strings.Cut(path, "/")
+	switch {
+	case path == s.AppID+"/subscriptions":
+		return s.authorized(s.Token, methods{http.MethodGet: s.list, http.MethodPost: s.add, http.MethodDelete: s.remove})
+	case path == PageID+"/subscribed_apps":
+		return s.authorized(AccessToken, methods{http.MethodGet: s.listPage, http.MethodPost: s.subscribePage, http.MethodDelete: s.leavePage})
+	case path == AccountID+"/subscribed_apps":
+		return s.authorized(AccessToken, methods{http.MethodGet: s.listAccount, http.MethodPost: s.subscribeAccount, http.MethodDelete: s.leaveAccount})
+	case path == AccountID+"/phone_numbers":
+		return s.authorized(AccessToken, methods{http.MethodGet: s.listNumbers})
+	case edge == "" && slices.Contains(NumberIDs, id):
+		return s.authorized(AccessToken, methods{
+			http.MethodGet:  func(w http.ResponseWriter, r *http.Request) { s.showNumber(w, r, id) },
+			http.MethodPost: func(w http.ResponseWriter, r *http.Request) { s.changeNumber(w, r, id) },
+		})
 	}
-	switch r.Method {
-	case http.MethodGet:
-		s.list(w, r)
-	case http.MethodPost:
-		s.add(w, r)
-	case http.MethodDelete:
-		s.remove(w, r)
-	default:
+	return nil
+}
+
+// methods are the handlers of an edge by method.
+type methods map[string]http.HandlerFunc
+
+// authorized returns the handler of an edge that requires an access token.
+func (s *Server) authorized(token string, m methods) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		switch {
+		case subtle.ConstantTimeCompare([]byte(got), []byte(token)) == 1:
+		case got == s.Token:
+			fail(w, http.StatusBadRequest, 210, "(#210) A page access token is required to request this resource.")
+			return
+		default:
+			fail(w, http.StatusBadRequest, 190, "Malformed access token "+got)
+			return
+		}
+		if handler := m[r.Method]; handler != nil {
+			handler(w, r)
+			return
+		}
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
 }
 
-// list returns one subscription per page.
+type object = map[string]any
+
+// list returns the subscriptions.
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	first := 0
-	if _, err := fmt.Sscanf(r.FormValue("after"), "cursor-%d", &first); err != nil {
-		first = 0
-	}
-	type object = map[string]any
-	answer := object{"data": []object{}}
-	if first < len(s.subscriptions) {
-		sub := s.subscriptions[first]
+	all := make([]object, len(s.subscriptions))
+	for i, sub := range s.subscriptions {
 		fields := make([]object, 0, len(sub.Fields))
 		for _, field := range sub.Fields {
 			fields = append(fields, object{"name": field, "version": s.Version})
 		}
-		answer["data"] = []object{{"object": sub.Object, "callback_url": sub.CallbackURL, "active": true, "fields": fields}}
-		if first+1 < len(s.subscriptions) {
+		all[i] = object{"object": sub.Object, "callback_url": sub.CallbackURL, "active": true, "fields": fields}
+	}
+	s.page(w, r, all)
+}
+
+// page answers with one element per page.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, all []object) {
+	first := 0
+	if _, err := fmt.Sscanf(r.FormValue("after"), "cursor-%d", &first); err != nil {
+		first = 0
+	}
+	answer := object{"data": []object{}}
+	if first < len(all) {
+		answer["data"] = all[first : first+1]
+		if first+1 < len(all) {
 			after := fmt.Sprintf("cursor-%d", first+1)
 			answer["paging"] = object{"cursors": object{"after": after}, "next": s.URL + "/next?access_token=" + s.Token + "&after=" + after}
 		}
@@ -131,8 +175,7 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if got := s.echoed(sub); got != http.StatusOK {
-		fail(w, http.StatusBadRequest, 2200, fmt.Sprintf("(#2200) Callback verification failed with the following errors: HTTP Status Code = %d", got))
+	if !s.verified(w, sub.CallbackURL, sub.VerifyToken) {
 		return
 	}
 	if old := s.find(sub.Object); old != nil {
@@ -145,7 +188,7 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request) {
 	} else {
 		s.subscriptions = append(s.subscriptions, &sub)
 	}
-	respond(w, http.StatusOK, map[string]any{"success": true})
+	respond(w, http.StatusOK, object{"success": true})
 }
 
 func (s *Server) remove(w http.ResponseWriter, r *http.Request) {
@@ -170,16 +213,25 @@ func (s *Server) find(object string) *Subscription {
 	return s.subscriptions[i]
 }
 
-// echoed verifies a callback URL and returns the status of its answer, or 0 if
-// the answer is not the challenge.
-func (s *Server) echoed(sub Subscription) int {
+// verified verifies a callback URL, and answers with an error if that fails.
+func (s *Server) verified(w http.ResponseWriter, callback, token string) bool {
+	if got := s.echoed(callback, token); got != http.StatusOK {
+		fail(w, http.StatusBadRequest, 2200, fmt.Sprintf("(#2200) Callback verification failed with the following errors: HTTP Status Code = %d", got))
+		return false
+	}
+	return true
+}
+
+// echoed sends a verification request and returns the status of its answer, or 0
+// if the answer is not the challenge.
+func (s *Server) echoed(callback, token string) int {
 	const challenge = "1158201444"
-	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {sub.VerifyToken}}
+	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {token}}
 	client := s.Client
 	if client == nil {
 		client = http.DefaultClient
 	}
-	res, err := client.Get(sub.CallbackURL + "?" + query.Encode())
+	res, err := client.Get(callback + "?" + query.Encode())
 	if err != nil {
 		return 0
 	}
