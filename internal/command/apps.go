@@ -136,6 +136,7 @@ the command leaves an app alone that is already subscribed to it.
 	}
 	a.to.register(cmd, pageFlag, accountFlag)
 	cmd.Flags().StringSliceVar(&a.fields, "fields", nil, "Fields of the Page, separated by commas (required for a Page)")
+	completeFields(cmd, new("page"))
 	return cmd
 }
 

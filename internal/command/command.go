@@ -58,6 +58,7 @@ func setUpCommand(cmd *cobra.Command) {
 		newSubscriptionsCommand(),
 		newVerifyCommand(),
 	)
+	completeNoFiles(cmd)
 }
 
 // group adds subcommands to a command that prints its help when it is run

@@ -76,7 +76,7 @@ first request without an answer.
 	flags.BoolVar(&s.json, "json", false, "Print each answer as a line of JSON")
 	cmd.MarkFlagsMutuallyExclusive("sample", "file")
 	cmd.MarkFlagsMutuallyExclusive("updates", "file")
-	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(sample.Names(), cobra.ShellCompDirectiveNoFileComp))
+	completeWords(cmd, "sample", sample.Names())
 	return cmd
 }
 

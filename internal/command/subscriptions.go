@@ -129,6 +129,8 @@ subscribed as well: see caddy meta-webhook subscriptions apps.
 	flags.StringSliceVar(&a.fields, "fields", nil, "Fields, separated by commas (required)")
 	flags.StringVar(&a.callback, "callback", "", "Callback URL (required)")
 	flags.BoolVar(&a.includeValues, "include-values", true, "Have Meta send the changed values, not only the names of the fields")
+	completeWords(cmd, "object", graph.Objects())
+	completeFields(cmd, &a.object)
 	for _, flag := range []string{"object", "fields", "callback"} {
 		_ = cmd.MarkFlagRequired(flag)
 	}
@@ -211,6 +213,8 @@ func newRemoveCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&r.object, "object", "", "Object (required)")
 	flags.StringSliceVar(&r.fields, "fields", nil, "Fields, separated by commas (default: all fields of the object)")
+	completeWords(cmd, "object", graph.Objects())
+	completeFields(cmd, &r.object)
 	_ = cmd.MarkFlagRequired("object")
 	return cmd
 }

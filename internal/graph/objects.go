@@ -45,8 +45,12 @@ var objects = map[string]string{
 	"workplace_security": `admin_activity password_changes password_recovery`,
 }
 
-// Objects returns the names of all objects, sorted.
-func Objects() []string { return slices.Sorted(maps.Keys(objects)) }
+// Objects returns the names of the objects that the Graph API takes
+// subscriptions to, sorted. Those to instagram are made in the App Dashboard.
+func Objects() []string {
+	names := slices.Sorted(maps.Keys(objects))
+	return slices.DeleteFunc(names, func(name string) bool { return name == "instagram" })
+}
 
 // Fields returns the documented fields of an object, sorted. Meta adds fields all
 // the time, so that there may be others.
