@@ -26,7 +26,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 

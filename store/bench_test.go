@@ -9,8 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/ledgertest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/memory"

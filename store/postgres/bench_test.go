@@ -6,8 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/ledgertest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/postgres"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/postgres/internal/pgpool"
 )

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/pgtest"
 )
 
 // A proxy stands between a store and its server, and counts how often it is

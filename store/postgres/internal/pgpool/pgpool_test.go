@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/pgtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/postgres/internal/pgpool"
 )
 

@@ -1,0 +1,91 @@
+package commands
+
+import (
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
+)
+
+// TestEverySampleBecomesTheEventOfTheREADME sends each sample to a gateway.
+func TestEverySampleBecomesTheEventOfTheREADME(t *testing.T) {
+	readme := string(harness.Must(os.ReadFile(filepath.Join(harness.Repository, "README.md"))))
+	u := harness.NewUpstream(t, nil)
+	g := harness.Proxied(t, u)
+	for _, s := range sample.All {
+		u.Forget()
+		harness.Command(t, "", "send", "--sample", s.Name, "--url", g.URL(harness.Callback)).Want(t, 0, "200 OK in ", "")
+		if got := harness.Decode[harness.CloudEvent](t, u.Only().Body); got.Type != s.Type {
+			t.Errorf("%s: got type %s, want %s", s.Name, got.Type, s.Type)
+		}
+		if !strings.Contains(readme, "| `"+s.Type+"` |") {
+			t.Errorf("%s: got no type %s in the README's table", s.Name, s.Type)
+		}
+	}
+}
+
+func TestRepeatsOfACommandAreDropped(t *testing.T) {
+	u := harness.NewUpstream(t, nil)
+	g := harness.Proxied(t, u)
+	harness.Command(t, "", "send", "--sample", "page-feed", "--updates", "20", "--repeat", "2", "--url", g.URL(harness.Callback)).
+		Want(t, 0, "3 of 3 answered 200", "")
+	if got := len(u.Requests()); got != 20 {
+		t.Errorf("got %d events upstream, want each of 20 once", got)
+	}
+}
+
+// TestEventsAreThoseThatTheAppGets compares what a command prints with what
+// comes of the same notification.
+func TestEventsAreThoseThatTheAppGets(t *testing.T) {
+	body := harness.WhatsApp([]string{"wamid.a", "wamid.b"}, []string{"wamid.c"})
+	u := harness.NewUpstream(t, nil)
+	g := harness.Proxied(t, u)
+	harness.Command(t, string(body), "send", "--url", g.URL(harness.Callback)).Want(t, 0, "200 OK", "")
+	var want strings.Builder
+	for _, r := range u.Requests() {
+		want.WriteString(r.Body + "\n")
+	}
+	if got := harness.Command(t, string(body), "parse"); got.Stdout != want.String() || got.Code != 0 {
+		t.Errorf("got %s, want %s", got.Stdout, &want)
+	}
+}
+
+func TestExitCodesSayWhetherAnythingWasSent(t *testing.T) {
+	u := harness.NewUpstream(t, harness.Answering(500))
+	g := harness.Proxied(t, u)
+	harness.Command(t, "", "verify", "--url", g.URL(harness.Callback)).Want(t, 0, "returned the challenge", "")
+	harness.Command(t, "", "verify", "--url", g.URL("/elsewhere")).Want(t, 2, "", "Error: 500 Internal Server Error")
+	u.Forget()
+	harness.Command(t, "", "send", "--sample", "page-feed", "--url", g.URL(harness.Callback)).Want(t, 2, "502 Bad Gateway in ", "Error: 502 Bad Gateway: the app")
+	u.Only()
+	u.Forget()
+	harness.Command(t, "", "send", "--sample", "page-feed", "--secret-file", "/does/not/exist", "--url", g.URL(harness.Callback)).Want(t, 1, "", "Error: --secret-file: ")
+	harness.Command(t, "", "send", "--nonsense").Want(t, 1, "", "Error: unknown flag: --nonsense")
+	u.WantNone()
+}
+
+// TestSubscribingVerifiesTheGateway has a Graph API verify a gateway, as Meta
+// does with a new subscription.
+func TestSubscribingVerifiesTheGateway(t *testing.T) {
+	g := harness.Proxied(t, harness.NewUpstream(t, nil))
+	target, err := url.Parse(g.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(target))
+	t.Cleanup(public.Close)
+	meta := graphtest.Start(t, graph.DefaultVersion, "188559381496048", harness.AppSecret)
+	meta.Client = public.Client()
+	add := []string{"subscriptions", "add", "--object", "page", "--fields", "feed", "--graph-url", meta.URL, "--callback"}
+	harness.Command(t, "", append(add, public.URL+harness.Callback)...).Want(t, 0, "Subscribed to feed of page", "")
+	harness.Command(t, "", append(add, public.URL+"/elsewhere")...).Want(t, 2, "", "(#2200) Callback verification failed")
+	harness.Command(t, "", "subscriptions", "list", "--graph-url", meta.URL).Want(t, 0, public.URL+harness.Callback, "")
+}

@@ -1,0 +1,177 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
+)
+
+// A block is a piece of code in a page.
+type block struct {
+	page     string
+	language string
+	text     string
+}
+
+// The languages of what configures something, and of what does not.
+var (
+	configurations = []string{"caddyfile", "json", "yaml", "systemd", "nginx", "dockerfile", "sh"}
+	illustrations  = []string{"http", "console"}
+)
+
+var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
+
+// pageBlocks returns the blocks of a language in the README or the guides.
+func pageBlocks(t *testing.T, pages, language string) []block {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(harness.Repository, pages))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("got %d pages %s and error %v, want some", len(files), pages, err)
+	}
+	var blocks []block
+	for _, file := range files {
+		page := strings.TrimPrefix(filepath.ToSlash(file), filepath.ToSlash(harness.Repository)+"/")
+		for _, match := range fence.FindAllStringSubmatch(harness.ReadFile(t, file), -1) {
+			if language == "" || match[2] == language {
+				text := strings.ReplaceAll("\n"+match[3], "\n"+match[1], "\n")
+				blocks = append(blocks, block{page, match[2], text})
+			}
+		}
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("got no %s in %s, want some", language, pages)
+	}
+	return blocks
+}
+
+const (
+	theREADME = "README.md"
+	theGuides = "docs/*.md"
+)
+
+// furnish makes a folder, an environment and files in which configurations
+// load, and returns what moves a configuration there.
+func furnish(t *testing.T, blocks []block) *strings.Replacer {
+	t.Helper()
+	g := harness.NewGateway(t, harness.TLSHTTP1)
+	for _, b := range blocks {
+		for _, variable := range regexp.MustCompile(`\{env\.(\w+)\}`).FindAllStringSubmatch(b.text, -1) {
+			t.Setenv(variable[1], "value of "+variable[1])
+		}
+	}
+	t.Setenv("WEBHOOK_SECRET", harness.NewSecret)
+	t.Setenv("DATABASE_URL", "postgres://127.0.0.1:1/nobody-there")
+	t.Chdir(g.Dir)
+	harness.WriteFile(t, g.Dir, "meta-outbound-api-ca.pem", []byte(harness.ReadFile(t, "cert.pem")))
+	harness.WriteFile(t, g.Dir, "verify_token", []byte(harness.Token+"\n"))
+	harness.WriteFile(t, g.Dir, "app_secret", []byte(harness.AppSecret+"\n"))
+	return strings.NewReplacer("/etc/caddy/", g.Dir+"/", "/run/secrets/", g.Dir+"/")
+}
+
+func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
+	for _, b := range pageBlocks(t, theGuides, "") {
+		if !slices.Contains(configurations, b.language) && !slices.Contains(illustrations, b.language) {
+			t.Errorf("%s: got a block of %q, want one of %q or %q:\n%s", b.page, b.language, configurations, illustrations, b.text)
+		}
+		first, _, _ := strings.Cut(strings.TrimSpace(b.text), "\n")
+		if b.language == "yaml" && first != "# prometheus.yml" && first != "# compose.yaml" {
+			t.Errorf("%s: got YAML that begins with %q, want the name of a file that is looked at", b.page, first)
+		}
+	}
+}
+
+func TestCaddyfilesInThePagesLoad(t *testing.T) {
+	blocks := slices.Concat(pageBlocks(t, theREADME, "caddyfile"), pageBlocks(t, theGuides, "caddyfile"))
+	here := furnish(t, blocks)
+	for _, b := range blocks {
+		config, err := harness.Adapt(here.Replace(b.text))
+		if err == nil {
+			err = harness.Validate(config)
+		}
+		if err != nil {
+			t.Errorf("%s: got error %v, want none for\n%s", b.page, err, b.text)
+		}
+		if text := strings.TrimSpace(b.text); string(caddyfile.Format([]byte(text))) != text+"\n" {
+			t.Errorf("%s: got a Caddyfile that is not formatted, want one as of `caddy fmt`:\n%s", b.page, b.text)
+		}
+	}
+}
+
+// TestJSONInTheGuidesLoads takes a handler, or a whole configuration.
+func TestJSONInTheGuidesLoads(t *testing.T) {
+	blocks := pageBlocks(t, theGuides, "json")
+	here := furnish(t, blocks)
+	for _, b := range blocks {
+		config := here.Replace(b.text)
+		if harness.Decode[map[string]any](t, config)["handler"] != nil {
+			config = `{"apps": {"http": {"servers": {"gateway": {"listen": [":8080"], "routes": [{"handle": [` + config + `]}]}}}}}`
+		}
+		if err := harness.Validate([]byte(config)); err != nil {
+			t.Errorf("%s: got error %v, want none for\n%s", b.page, err, b.text)
+		}
+	}
+}
+
+// caddyVersion returns the version of Caddy in go.mod.
+func caddyVersion(t *testing.T) string {
+	t.Helper()
+	version := regexp.MustCompile(`(?m)^\tgithub\.com/caddyserver/caddy/v2 v(\S+)$`).FindStringSubmatch(harness.ReadFile(t, filepath.Join(harness.Repository, "go.mod")))
+	if version == nil {
+		t.Fatal("got no Caddy in go.mod, want one")
+	}
+	return version[1]
+}
+
+// TestVersionsInThePages has the pages name the Caddy of go.mod.
+func TestVersionsInThePages(t *testing.T) {
+	build := regexp.MustCompile(`xcaddy build v([\d.]+)`)
+	for _, b := range slices.Concat(pageBlocks(t, theREADME, "sh"), pageBlocks(t, theGuides, "sh")) {
+		for _, version := range build.FindAllStringSubmatch(b.text, -1) {
+			if version[1] != caddyVersion(t) {
+				t.Errorf("%s: got Caddy %s, want %s", b.page, version[1], caddyVersion(t))
+			}
+		}
+	}
+}
+
+// TestLinksInThePages follows those that stay in the repository.
+func TestLinksInThePages(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	anchors := func(page string) []string {
+		var all []string
+		for _, match := range heading.FindAllStringSubmatch(fence.ReplaceAllString(harness.ReadFile(t, page), ""), -1) {
+			anchor := strings.ReplaceAll(strings.ToLower(match[1]), " ", "-")
+			all = append(all, regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(anchor, ""))
+		}
+		return all
+	}
+	guides, err := filepath.Glob(filepath.Join(harness.Repository, theGuides))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(guides, filepath.Join(harness.Repository, theREADME), filepath.Join(harness.Repository, "CONTRIBUTING.md")) {
+		for _, match := range link.FindAllStringSubmatch(harness.ReadFile(t, page), -1) {
+			target, anchor, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			file := page
+			if target != "" {
+				file = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: got a link to %s, want a file that is there", page, match[1])
+			} else if anchor != "" && !slices.Contains(anchors(file), anchor) {
+				t.Errorf("%s: got a link to %s, want one of %q", page, match[1], anchors(file))
+			}
+		}
+	}
+}

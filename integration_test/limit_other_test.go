@@ -1,7 +1,0 @@
-//go:build !unix
-
-package integration_test
-
-// connectionsAtMost returns how many connections a test may open where there
-// is no limit to ask for.
-func connectionsAtMost() int { return 1000 }
