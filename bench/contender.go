@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"strconv"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/freeport"
 )
 
 // A contender is a server that could stand where the gateway does.
@@ -68,13 +71,17 @@ func (s *server) want() int {
 
 // launch starts a contender, and returns when it serves.
 func (c *contender) launch(ctx context.Context, s site) (*server, error) {
-	var err error
-	if s.addr, err = freeAddr(); err != nil {
+	addr, release, err := freeAddr()
+	if err != nil {
 		return nil, err
 	}
-	if s.admin, err = freeAddr(); err != nil {
+	defer release()
+	admin, release, err := freeAddr()
+	if err != nil {
 		return nil, err
 	}
+	defer release()
+	s.addr, s.admin = addr, admin
 	p, err := c.start(ctx, &s)
 	if err != nil {
 		return nil, err
@@ -86,13 +93,11 @@ func (c *contender) launch(ctx context.Context, s site) (*server, error) {
 	return &server{process: p, contender: c, workload: s.workload, addr: s.addr, admin: s.admin}, nil
 }
 
-// freeAddr returns an address of the loopback interface that nobody listens on.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+// freeAddr returns an address of the loopback interface that nobody listens on,
+// and that no other caller gets before its release.
+func freeAddr() (addr string, release func(), err error) {
+	port, release, err := freeport.Take()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), release, err
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }

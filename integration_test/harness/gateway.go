@@ -244,10 +244,10 @@ func (g *Gateway) Dial() net.Conn {
 // returns the pool of those who trust it.
 func MakeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
-	server := certs.SelfSigned("gateway", certs.LoopbackAddress, certs.Usage(x509.ExtKeyUsageServerAuth))
+	server := certs.SelfSigned("gateway", certs.Loopback, certs.ForServers)
 	WriteFile(t, dir, "cert.pem", server.PEM())
 	WriteFile(t, dir, "key.pem", server.KeyPEM())
-	return server.Pool()
+	return certs.Pool(server)
 }
 
 // Eventually waits until what it is told to wait for holds.

@@ -1,7 +1,6 @@
 package mtls
 
 import (
-	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,10 +12,10 @@ import (
 
 func TestCommandsPresentACertificate(t *testing.T) {
 	g := newMutualGateway(t)
-	server := certs.SelfSigned("gateway", certs.Usage(x509.ExtKeyUsageServerAuth), certs.DNSNames("localhost"))
+	server := certs.SelfSigned("gateway", certs.ForServers, certs.DNSNames("localhost"))
 	authority := harness.WriteFile(t, g.Dir, "cert.pem", server.PEM())
 	harness.WriteFile(t, g.Dir, "key.pem", server.KeyPEM())
-	files := func(c *certs.Certificate) []string {
+	files := func(c *certs.Cert) []string {
 		cert := harness.WriteFile(t, t.TempDir(), "client.pem", slices.Concat(c.PEM(), intermediate.PEM()))
 		return []string{"--cert", cert, "--key", harness.WriteFile(t, t.TempDir(), "client.key", c.KeyPEM())}
 	}

@@ -2,8 +2,6 @@ package mtls
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -40,15 +38,12 @@ type mutualGateway struct {
 func newMutualGateway(t *testing.T) *mutualGateway {
 	t.Helper()
 	g := &mutualGateway{Gateway: harness.NewGateway(t, harness.TLSHTTP2)}
-	server := certs.SelfSigned("gateway", certs.Usage(x509.ExtKeyUsageServerAuth), certs.DNSNames(mutualHost, "other."+mutualHost))
-	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: harness.Must(x509.MarshalPKCS8PrivateKey(server.Key))})
+	server := certs.SelfSigned("gateway", certs.ForServers, certs.DNSNames(mutualHost, "other."+mutualHost))
 	harness.WriteFile(t, g.Dir, "cert.pem", server.PEM())
-	harness.WriteFile(t, g.Dir, "key.pem", key)
+	harness.WriteFile(t, g.Dir, "key.pem", server.KeyPEM())
 	g.root = harness.WriteFile(t, g.Dir, "root.pem", root.PEM())
 
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate)
-	g.TLS = &tls.Config{RootCAs: pool, ServerName: mutualHost}
+	g.TLS = &tls.Config{RootCAs: certs.Pool(server), ServerName: mutualHost}
 	return g
 }
 

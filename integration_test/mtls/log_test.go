@@ -1,7 +1,6 @@
 package mtls
 
 import (
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -54,22 +53,22 @@ func TestRefusedCertificateIsLogged(t *testing.T) {
 	forged := "x\n" + `{"level":"warn","logger":"http.handlers.meta_webhook","msg":"refused"}` + "\n"
 	for _, tc := range []struct {
 		reason string
-		leaf   *certs.Certificate
-		with   *certs.Certificate
-		blamed *certs.Certificate // nil: the leaf
+		leaf   *certs.Cert
+		with   *certs.Cert
+		blamed *certs.Cert // nil: the leaf
 	}{
 		{certUnknownAuthority, otherIntermediate.Issue(metaName), otherIntermediate, nil},
 		{certUnknownAuthority, certs.SelfSigned(metaName), nil, nil},
 		{certUnknownAuthority, metaLeaf(), nil, nil},
 		{certWrongName, intermediate.Issue("evil.example"), intermediate, nil},
 		{certWrongName, intermediate.Issue(forged), intermediate, nil},
-		{certWrongName, metaLeaf(certs.Subject(certs.RDN(certs.Country("US")), certs.RDN(certs.Organization("x,CN="+metaName)), certs.RDN(certs.CommonName(`"quoted"`)))), intermediate, nil},
-		{certWrongName, metaLeaf(certs.Subject(certs.RDN(certs.CommonName("evil.example")), certs.RDN(certs.CommonName(metaName)))), intermediate, nil},
-		{certWrongName, metaLeaf(certs.Subject(certs.RDN(certs.CommonName("evil.example"), certs.CommonName(metaName)))), intermediate, nil},
+		{certWrongName, metaLeaf(certs.Subject(certs.Country("US"), certs.Organization("x,CN="+metaName), certs.CommonName(`"quoted"`))), intermediate, nil},
+		{certWrongName, metaLeaf(certs.Subject(certs.CommonName("evil.example"), certs.CommonName(metaName))), intermediate, nil},
+		{certWrongName, metaLeaf(certs.SubjectInOnePart(certs.CommonName("evil.example"), certs.CommonName(metaName))), intermediate, nil},
 		{certExpired, metaLeaf(certs.Expired), intermediate, nil},
 		{certExpired, expiredIntermediate.Issue(metaName), expiredIntermediate, expiredIntermediate},
 		{certNotYetValid, metaLeaf(certs.NotYetValid), intermediate, nil},
-		{certWrongUsage, metaLeaf(certs.Usage(x509.ExtKeyUsageServerAuth)), intermediate, nil},
+		{certWrongUsage, metaLeaf(certs.ForServers), intermediate, nil},
 	} {
 		t.Run(fmt.Sprintf("%s %.30q", tc.reason, tc.leaf.Subject), func(t *testing.T) {
 			u := harness.NewUpstream(t, nil)
@@ -90,8 +89,8 @@ func TestRefusedCertificateIsLogged(t *testing.T) {
 			}
 			wantLogged(t, entries[0], map[string]any{
 				"reason":     tc.reason,
-				"subject":    certs.DistinguishedName(blamed.RawSubject),
-				"issuer":     certs.DistinguishedName(blamed.RawIssuer),
+				"subject":    distinguishedName(blamed.RawSubject),
+				"issuer":     distinguishedName(blamed.RawIssuer),
 				"serial":     blamed.SerialNumber.Text(16),
 				"not_before": float64(blamed.NotBefore.Unix()),
 				"not_after":  float64(blamed.NotAfter.Unix()),
@@ -103,7 +102,7 @@ func TestRefusedCertificateIsLogged(t *testing.T) {
 
 // wantNoMaterial fails the test if a log holds more of certificates than who
 // they name.
-func wantNoMaterial(t *testing.T, log string, certificates ...*certs.Certificate) {
+func wantNoMaterial(t *testing.T, log string, certificates ...*certs.Cert) {
 	t.Helper()
 	for _, c := range certificates {
 		// parts of it, for a whole one may be broken up into lines

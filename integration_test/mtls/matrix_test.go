@@ -37,7 +37,7 @@ type visitor struct {
 func right() *tls.Certificate { return metaLeaf().TLS(intermediate) }
 
 // metaLeaf issues a certificate of Meta's as Meta has it.
-func metaLeaf(options ...func(*x509.Certificate)) *certs.Certificate {
+func metaLeaf(options ...func(*x509.Certificate)) *certs.Cert {
 	return intermediate.Issue(metaName, options...)
 }
 
@@ -58,7 +58,7 @@ func visitors() []visitor {
 		{name: "right, with the root", shown: metaLeaf().TLS(intermediate, root)},
 		{name: "right, of the root itself", shown: root.Issue(metaName).TLS()},
 		{name: "right, for servers and clients", shown: vouched(certs.Usage(server, client))},
-		{name: "right, the name among others", shown: vouched(certs.Subject(certs.RDN(certs.Country("US")), certs.RDN(certs.Organization("Meta Platforms, Inc.")), certs.RDN(certs.CommonName(metaName))))},
+		{name: "right, the name among others", shown: vouched(certs.Subject(certs.Country("US"), certs.Organization("Meta Platforms, Inc."), certs.CommonName(metaName)))},
 		{name: "right, with other names as SAN", shown: vouched(certs.DNSNames("evil.example"))},
 
 		{name: "no certificate"},
@@ -86,16 +86,16 @@ func visitors() []visitor {
 		{name: "space behind", shown: named(metaName + " "), wrongName: true},
 		{name: "wildcard", shown: named("*.webhooks.fbclientcerts.com"), wrongName: true},
 		{name: "another name", shown: named("evil.example"), wrongName: true},
-		{name: "no name", shown: vouched(certs.Subject(certs.RDN(certs.Organization("Meta")))), wrongName: true},
-		{name: "two common names, the right one first", shown: vouched(certs.Subject(certs.RDN(certs.CommonName(metaName)), certs.RDN(certs.CommonName("evil.example")))), wrongName: true},
-		{name: "two common names, the right one last", shown: vouched(certs.Subject(certs.RDN(certs.CommonName("evil.example")), certs.RDN(certs.CommonName(metaName)))), wrongName: true},
-		{name: "two common names in one part", shown: vouched(certs.Subject(certs.RDN(certs.CommonName("evil.example"), certs.CommonName(metaName)))), wrongName: true},
-		{name: "the right common name twice", shown: vouched(certs.Subject(certs.RDN(certs.CommonName(metaName)), certs.RDN(certs.CommonName(metaName)))), wrongName: true},
-		{name: "only as O", shown: vouched(certs.Subject(certs.RDN(certs.Organization(metaName)))), wrongName: true},
-		{name: "only as OU", shown: vouched(certs.Subject(certs.RDN(certs.Unit(metaName)), certs.RDN(certs.CommonName("evil.example")))), wrongName: true},
-		{name: "only as SAN", shown: vouched(certs.Subject(certs.RDN(certs.CommonName("evil.example"))), certs.DNSNames(metaName)), wrongName: true},
+		{name: "no name", shown: vouched(certs.Subject(certs.Organization("Meta"))), wrongName: true},
+		{name: "two common names, the right one first", shown: vouched(certs.Subject(certs.CommonName(metaName), certs.CommonName("evil.example"))), wrongName: true},
+		{name: "two common names, the right one last", shown: vouched(certs.Subject(certs.CommonName("evil.example"), certs.CommonName(metaName))), wrongName: true},
+		{name: "two common names in one part", shown: vouched(certs.SubjectInOnePart(certs.CommonName("evil.example"), certs.CommonName(metaName))), wrongName: true},
+		{name: "the right common name twice", shown: vouched(certs.Subject(certs.CommonName(metaName), certs.CommonName(metaName))), wrongName: true},
+		{name: "only as O", shown: vouched(certs.Subject(certs.Organization(metaName))), wrongName: true},
+		{name: "only as OU", shown: vouched(certs.Subject(certs.Unit(metaName), certs.CommonName("evil.example"))), wrongName: true},
+		{name: "only as SAN", shown: vouched(certs.Subject(certs.CommonName("evil.example")), certs.DNSNames(metaName)), wrongName: true},
 		{name: "only as SAN, no subject", shown: vouched(certs.Subject(), certs.DNSNames(metaName)), wrongName: true},
-		{name: "inside an escaped O", shown: vouched(certs.Subject(certs.RDN(certs.Organization("x,CN=" + metaName)))), wrongName: true},
+		{name: "inside an escaped O", shown: vouched(certs.Subject(certs.Organization("x,CN=" + metaName))), wrongName: true},
 		{name: "inside an escaped CN", shown: named("x,CN=" + metaName), wrongName: true},
 		{name: "with its attribute type", shown: named("CN=" + metaName), wrongName: true},
 	}

@@ -173,17 +173,17 @@ func TestWhatThePatternLetsThroughIsRefusedHere(t *testing.T) {
 	}
 	pattern := regexp.MustCompile(quoted[1])
 	rightLeaf := metaLeaf()
-	if subject := certs.DistinguishedName(rightLeaf.RawSubject); !pattern.MatchString(subject) {
+	if subject := distinguishedName(rightLeaf.RawSubject); !pattern.MatchString(subject) {
 		t.Errorf("got no match of %q with %q, want the pattern to know Meta", pattern, subject)
 	}
 
 	cases := []struct {
-		leaf    *certs.Certificate
+		leaf    *certs.Cert
 		subject string // as nginx writes it: RFC 2253
 	}{
 		{intermediate.Issue(metaName + ".evil.example"), "CN=client.webhooks.fbclientcerts.com.evil.example"},
 		{intermediate.Issue("clientXwebhooks.fbclientcerts.com"), "CN=clientXwebhooks.fbclientcerts.com"},
-		{intermediate.Issue("", certs.Subject(certs.RDN(certs.Organization("CN="+metaName)))), "O=CN=client.webhooks.fbclientcerts.com"},
+		{intermediate.Issue("", certs.Subject(certs.Organization("CN="+metaName))), "O=CN=client.webhooks.fbclientcerts.com"},
 	}
 	for _, tc := range cases {
 		if !strings.Contains(chapter, "`"+tc.subject+"`") {
@@ -191,12 +191,12 @@ func TestWhatThePatternLetsThroughIsRefusedHere(t *testing.T) {
 		}
 	}
 	cases = append(cases, []struct {
-		leaf    *certs.Certificate
+		leaf    *certs.Cert
 		subject string
 	}{
-		{metaLeaf(certs.Subject(certs.RDN(certs.Country("US")), certs.RDN(certs.CommonName("evil.example")), certs.RDN(certs.Organization("CN="+metaName)))), "O=CN=client.webhooks.fbclientcerts.com,CN=evil.example,C=US"},
-		{metaLeaf(certs.Subject(certs.RDN(certs.Organization("x,CN="+metaName)), certs.RDN(certs.CommonName("evil.example")))), `CN=evil.example,O=x\,CN=client.webhooks.fbclientcerts.com`},
-		{metaLeaf(certs.Subject(certs.RDN(certs.CommonName(metaName)), certs.RDN(certs.CommonName("evil.example")))), "CN=evil.example,CN=client.webhooks.fbclientcerts.com"},
+		{metaLeaf(certs.Subject(certs.Country("US"), certs.CommonName("evil.example"), certs.Organization("CN="+metaName))), "O=CN=client.webhooks.fbclientcerts.com,CN=evil.example,C=US"},
+		{metaLeaf(certs.Subject(certs.Organization("x,CN="+metaName), certs.CommonName("evil.example"))), `CN=evil.example,O=x\,CN=client.webhooks.fbclientcerts.com`},
+		{metaLeaf(certs.Subject(certs.CommonName(metaName), certs.CommonName("evil.example"))), "CN=evil.example,CN=client.webhooks.fbclientcerts.com"},
 	}...)
 	for name, verifier := range verifiers {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestWhatThePatternLetsThroughIsRefusedHere(t *testing.T) {
 			policy, handler := verifier(g.root)
 			g.serve(policy, guarded(handler, u))
 			for _, tc := range cases {
-				if got := certs.DistinguishedName(tc.leaf.RawSubject); got != tc.subject {
+				if got := distinguishedName(tc.leaf.RawSubject); got != tc.subject {
 					t.Errorf("got subject %q, want %q", got, tc.subject)
 				}
 				if !pattern.MatchString(tc.subject) {

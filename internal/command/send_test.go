@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/freeport"
 )
 
 // countEvents returns the number of events in each notification, and checks
@@ -148,13 +150,9 @@ func TestSendInJSON(t *testing.T) {
 
 func TestSendStopsWithoutAnAnswer(t *testing.T) {
 	cleanEnvironment(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	url := "http://" + l.Addr().String()
-	command(t, "{}", "send", "--url", url).want(t, 2, "", "Error: connection refused: nothing listens at "+l.Addr().String())
+	nobody := net.JoinHostPort("127.0.0.1", strconv.Itoa(freeport.Of(t)))
+	url := "http://" + nobody
+	command(t, "{}", "send", "--url", url).want(t, 2, "", "Error: connection refused: nothing listens at "+nobody)
 	got := command(t, "{}", "send", "--url", url, "--repeat", "99", "--json")
 	got.want(t, 2, `"error":"connection refused`, "connection refused")
 	if n := strings.Count(got.out, "\n"); n != 1 {

@@ -7,34 +7,36 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/certs"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/freeport"
 )
 
-func expired(c *x509.Certificate)     { c.NotAfter = time.Now().Add(-time.Minute) }
-func notYetValid(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }
 func named(c *x509.Certificate) {
 	c.IPAddresses, c.DNSNames = nil, []string{"shop.example.com", "www.example.com"}
 }
 func nameless(c *x509.Certificate) { c.IPAddresses = nil }
 
 func TestMissingAnswersAreExplained(t *testing.T) {
-	ca, otherCA := certificate(t, nil), certificate(t, nil)
+	ca, otherCA := certs.SelfSigned("CA", certs.Authority), certs.SelfSigned("CA", certs.Authority)
 	serving := func(options ...func(*x509.Certificate)) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{*certificate(t, ca, options...)}}
+		return &tls.Config{Certificates: []tls.Certificate{*certificate(ca, options...)}}
 	}
 	requiring := func(mode tls.ClientAuthType, version uint16) *tls.Config {
 		config := serving()
-		config.ClientAuth, config.ClientCAs, config.MaxVersion = mode, pool(ca), version
+		config.ClientAuth, config.ClientCAs, config.MaxVersion = mode, certs.Pool(ca), version
 		return config
 	}
-	trusting := Options{Roots: pool(ca)}
+	trusting := Options{Roots: certs.Pool(ca)}
 	showing := func(cert *tls.Certificate) Options {
-		return Options{Roots: pool(ca), Certificate: cert}
+		return Options{Roots: certs.Pool(ca), Certificate: cert}
 	}
 	certless := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return new(tls.Config), nil }}
-	client, stranger := certificate(t, ca), certificate(t, otherCA)
+	client, stranger := certificate(ca), certificate(otherCA)
 	hangUp := func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
@@ -56,11 +58,11 @@ func TestMissingAnswersAreExplained(t *testing.T) {
 		"all is well":               {setup{server: serving(), client: trusting}, ""},
 		"another name":              {setup{server: serving(named), client: trusting}, `TLS: the server's certificate is for "shop.example.com, www.example.com", not for 127.0.0.1`},
 		"no name":                   {setup{server: serving(nameless), client: trusting}, "not for 127.0.0.1"},
-		"another authority":         {setup{server: serving(), client: Options{Roots: pool(otherCA)}}, "from an untrusted authority"},
+		"another authority":         {setup{server: serving(), client: Options{Roots: certs.Pool(otherCA)}}, "from an untrusted authority"},
 		"no authority":              {setup{server: serving()}, "or the server does not send the intermediate"},
-		"expired":                   {setup{server: serving(expired), client: trusting}, "certificate expired at 20"},
-		"not yet valid":             {setup{server: serving(notYetValid), client: trusting}, "is not valid before 20"},
-		"for clients only":          {setup{server: serving(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), client: trusting}, "the server's certificate is not valid: "},
+		"expired":                   {setup{server: serving(certs.Expired), client: trusting}, "certificate expired at 20"},
+		"not yet valid":             {setup{server: serving(certs.NotYetValid), client: trusting}, "is not valid before 20"},
+		"for clients only":          {setup{server: serving(certs.Usage(x509.ExtKeyUsageClientAuth)), client: trusting}, "the server's certificate is not valid: "},
 		"no certificate for it":     {setup{server: certless, client: trusting}, "the server has no certificate for 127.0.0.1"},
 		"an old version":            {setup{server: &tls.Config{Certificates: serving().Certificates, MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10}, client: trusting}, "TLS: "},
 		"https for plain HTTP":      {setup{scheme: "https"}, "the server speaks plain HTTP on this port"},
@@ -96,14 +98,9 @@ func TestMissingAnswersAreExplained(t *testing.T) {
 }
 
 func TestConnectionRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(freeport.Of(t)))
 	s := New(&url.URL{Scheme: "http", Host: address}, Options{Timeout: time.Minute})
-	_, err = s.Notify(t.Context(), secret, nil)
+	_, err := s.Notify(t.Context(), secret, nil)
 	if want := "connection refused: nothing listens at " + address; err == nil || err.Error() != want {
 		t.Errorf("got error %v, want %q", err, want)
 	}

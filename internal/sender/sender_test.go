@@ -1,22 +1,17 @@
 package sender
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
 	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/certs"
 )
 
 const (
@@ -68,47 +63,10 @@ func handle(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, r.FormValue("hub.challenge"))
 }
 
-// certificate returns a certificate that issuer signed, or a self-signed one,
-// after applying the options.
-func certificate(t *testing.T, issuer *tls.Certificate, options ...func(*x509.Certificate)) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(time.Now().UnixNano()),
-		Subject:               pkix.Name{CommonName: "test"},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		BasicConstraintsValid: true,
-		IsCA:                  issuer == nil,
-	}
-	for _, option := range options {
-		option(template)
-	}
-	parent, signer := template, any(key)
-	if issuer != nil {
-		parent, signer = issuer.Leaf, issuer.PrivateKey
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-// pool returns a pool with one authority.
-func pool(authority *tls.Certificate) *x509.CertPool {
-	p := x509.NewCertPool()
-	p.AddCert(authority.Leaf)
-	return p
+// certificate makes a certificate for 127.0.0.1 that servers and clients may
+// have, changed by each of the options.
+func certificate(issuer *certs.Cert, options ...certs.Option) *tls.Certificate {
+	return issuer.Issue("of a test", append([]certs.Option{certs.Loopback, certs.Usage()}, options...)...).TLS()
 }
 
 func TestNotificationLooksLikeMetas(t *testing.T) {

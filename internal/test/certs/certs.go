@@ -1,5 +1,5 @@
-// Package certs makes certificates for tests and benchmarks. It panics if one
-// cannot be made: only a mistake of its caller is a reason.
+// Package certs makes certificates for tests and benchmarks. It panics where
+// one cannot be made, which only a mistake of its caller is a reason for.
 package certs
 
 import (
@@ -16,21 +16,32 @@ import (
 	"time"
 )
 
-// A Certificate is one with its key.
-type Certificate struct {
+// Now is a time at which certificates are valid, unless an option says
+// otherwise.
+var Now = time.Now()
+
+// A Cert is a certificate with its key.
+type Cert struct {
 	*x509.Certificate
 	Key *ecdsa.PrivateKey
 }
 
-// Issue makes a certificate with a common name, changed by each of the
-// options.
-func (c *Certificate) Issue(name string, options ...func(*x509.Certificate)) *Certificate {
+// An Option changes a certificate before it is signed.
+type Option = func(*x509.Certificate)
+
+// SelfSigned makes a certificate that is signed with its own key.
+func SelfSigned(name string, options ...Option) *Cert {
+	return (*Cert)(nil).Issue(name, options...)
+}
+
+// Issue makes a certificate for clients with a common name, signed by c.
+func (c *Cert) Issue(name string, options ...Option) *Cert {
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{
 		SerialNumber: must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))),
 		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
+		NotBefore:    Now.Add(-time.Hour),
+		NotAfter:     Now.Add(time.Hour),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
@@ -42,63 +53,89 @@ func (c *Certificate) Issue(name string, options ...func(*x509.Certificate)) *Ce
 		parent, signer = c.Certificate, c.Key
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer))
-	return &Certificate{must(x509.ParseCertificate(der)), key}
+	return &Cert{must(x509.ParseCertificate(der)), key}
 }
 
-// SelfSigned makes a certificate that nobody else has issued.
-func SelfSigned(name string, options ...func(*x509.Certificate)) *Certificate {
-	return (*Certificate)(nil).Issue(name, options...)
-}
-
-// TLS returns what a client presents that has this certificate, with the
-// certificates that lead to it.
-func (c *Certificate) TLS(with ...*Certificate) *tls.Certificate {
-	shown := &tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: c.Key}
+// TLS returns what a server or a client presents that has this certificate,
+// with the certificates that lead to it.
+func (c *Cert) TLS(with ...*Cert) *tls.Certificate {
+	presented := &tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: c.Key}
 	for _, other := range with {
-		shown.Certificate = append(shown.Certificate, other.Raw)
+		presented.Certificate = append(presented.Certificate, other.Raw)
 	}
-	return shown
+	return presented
 }
 
-// PEM returns the certificate alone.
-func (c *Certificate) PEM() []byte {
+// PEM returns the certificate in a block of its own.
+func (c *Cert) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// Authority makes the certificate one that others may be issued by.
+// KeyPEM returns the key in a block of its own.
+func (c *Cert) KeyPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(c.Key))})
+}
+
+// Pool returns a pool of these certificates.
+func Pool(certs ...*Cert) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, c := range certs {
+		pool.AddCert(c.Certificate)
+	}
+	return pool
+}
+
+// Authority makes a certificate one that may issue others, valid for a month.
 func Authority(c *x509.Certificate) {
 	c.IsCA, c.BasicConstraintsValid = true, true
 	c.KeyUsage, c.ExtKeyUsage = x509.KeyUsageCertSign, nil
-	c.NotAfter = time.Now().AddDate(0, 1, 0)
+	c.NotAfter = Now.AddDate(0, 1, 0)
 }
 
-// Expired makes the certificate one whose time is over.
-func Expired(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }
+// Expired makes a certificate end before Now.
+func Expired(c *x509.Certificate) { c.NotAfter = Now.Add(-time.Minute) }
 
-// NotYetValid makes the certificate one whose time is to come.
+// NotYetValid makes a certificate begin a minute after this call.
 func NotYetValid(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }
 
-// Usage replaces what the certificate is for.
-func Usage(of ...x509.ExtKeyUsage) func(*x509.Certificate) {
+// ForServers makes a certificate one for servers alone.
+func ForServers(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }
+
+// Usage replaces what a certificate is for; without arguments, it is for
+// anything.
+func Usage(of ...x509.ExtKeyUsage) Option {
 	return func(c *x509.Certificate) { c.ExtKeyUsage = of }
 }
 
-// DNSNames gives the certificate subject alternative names.
-func DNSNames(names ...string) func(*x509.Certificate) {
+// DNSNames gives a certificate subject alternative names.
+func DNSNames(names ...string) Option {
 	return func(c *x509.Certificate) { c.DNSNames = names }
 }
 
-// Subject replaces the subject.
-func Subject(rdns ...pkix.RelativeDistinguishedNameSET) func(*x509.Certificate) {
-	return func(c *x509.Certificate) { c.RawSubject = must(asn1.Marshal(pkix.RDNSequence(rdns))) }
+// Loopback gives a certificate the subject alternative name 127.0.0.1.
+func Loopback(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} }
+
+// Subject replaces the subject with one of these attributes, each a part of
+// its own.
+func Subject(attributes ...pkix.AttributeTypeAndValue) Option {
+	var parts pkix.RDNSequence
+	for _, attribute := range attributes {
+		parts = append(parts, pkix.RelativeDistinguishedNameSET{attribute})
+	}
+	return rawSubject(parts)
 }
 
-// RDN returns a part of a subject.
-func RDN(attributes ...pkix.AttributeTypeAndValue) pkix.RelativeDistinguishedNameSET {
-	return attributes
+// SubjectInOnePart replaces the subject with one of these attributes, all of
+// them in one part.
+func SubjectInOnePart(attributes ...pkix.AttributeTypeAndValue) Option {
+	return rawSubject(pkix.RDNSequence{attributes})
 }
 
-// The attributes of subjects.
+func rawSubject(parts pkix.RDNSequence) Option {
+	return func(c *x509.Certificate) { c.RawSubject = must(asn1.Marshal(parts)) }
+}
+
+// The attributes of a subject.
 func CommonName(value string) pkix.AttributeTypeAndValue   { return attribute(3, value) }
 func Country(value string) pkix.AttributeTypeAndValue      { return attribute(6, value) }
 func Organization(value string) pkix.AttributeTypeAndValue { return attribute(10, value) }
@@ -107,29 +144,6 @@ func Unit(value string) pkix.AttributeTypeAndValue         { return attribute(11
 func attribute(id int, value string) pkix.AttributeTypeAndValue {
 	return pkix.AttributeTypeAndValue{Type: asn1.ObjectIdentifier{2, 5, 4, id}, Value: value}
 }
-
-// DistinguishedName returns a name as RFC 2253 and nginx write it, with
-// nothing of it left out.
-func DistinguishedName(raw []byte) string {
-	var rdns pkix.RDNSequence
-	must(asn1.Unmarshal(raw, &rdns))
-	return rdns.String()
-}
-
-// KeyPEM returns the key.
-func (c *Certificate) KeyPEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(c.Key))})
-}
-
-// Pool returns the pool of those who trust this certificate alone.
-func (c *Certificate) Pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(c.Certificate)
-	return pool
-}
-
-// LoopbackAddress makes the certificate one for 127.0.0.1.
-func LoopbackAddress(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} }
 
 func must[T any](v T, err error) T {
 	if err != nil {
