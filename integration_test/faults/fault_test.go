@@ -19,9 +19,8 @@ import (
 // and several things at once, and holds what happens against the promises. The
 // schedule of the faults comes from a seed; META_WEBHOOK_FAULT_SEEDS is how
 // many to run, and META_WEBHOOK_SEED the first of them.
-//
-//nolint:tparallel // seeds are parallel to each other, and to no other test
 func TestFaults(t *testing.T) {
+	t.Parallel() // as all tests here: what they start are processes
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: there is no SIGTERM on Windows")
 	}

@@ -35,6 +35,7 @@ func newFleet(t *testing.T, s harness.Seed, server *pgtest.Server, table, onErro
 // TestTwoProcessesDeliverOnce sends every notification to two processes at the
 // same time.
 func TestTwoProcessesDeliverOnce(t *testing.T) {
+	t.Parallel()
 	s := harness.NewSeed(t)
 	server := pgtest.Start(t)
 	for _, mode := range []string{"each", "batch", "original"} {
@@ -80,6 +81,7 @@ func TestTwoProcessesDeliverOnce(t *testing.T) {
 // and what was recorded before is not delivered again; with `on_error deliver`
 // it may be while the database is down.
 func TestDatabaseStopsAndStarts(t *testing.T) {
+	t.Parallel()
 	const outages = 3
 	s := harness.NewSeed(t)
 	random := s.Random("outages")

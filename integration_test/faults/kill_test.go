@@ -13,6 +13,7 @@ import (
 // does so until there is a 200. Of what was answered 200 nothing is missing
 // then, and nothing is delivered again.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	kills := 50
 	if testing.Short() {
 		kills = 5

@@ -16,10 +16,12 @@ import (
 // TestReloadForgetsNothing reloads under load, and changes the options. What
 // is remembered is kept.
 func TestReloadForgetsNothing(t *testing.T) {
+	t.Parallel()
 	const reloads = 20
 	s := harness.NewSeed(t)
 	for _, store := range []string{"memory", "file"} {
 		t.Run(store, func(t *testing.T) {
+			t.Parallel()
 			l := harness.NewLedger(t)
 			u := harness.NewApp(t, l, s.Random("app"), 10*time.Millisecond, 10)
 			c := caddyproc.New(t)
@@ -56,6 +58,7 @@ func TestReloadForgetsNothing(t *testing.T) {
 // TestFileIsClosedWithItsLastUser takes the handler out of the configuration,
 // while it is delivering.
 func TestFileIsClosedWithItsLastUser(t *testing.T) {
+	t.Parallel()
 	u, gate := harness.NewGatedUpstream(t)
 	c := caddyproc.New(t)
 	path := c.Path("events.db")
@@ -99,9 +102,11 @@ func openable(path string, timeout time.Duration) bool {
 // TestTerminatedWhileDelivering has Caddy asked to end when the app is at
 // work. It finishes that first, and remembers it.
 func TestTerminatedWhileDelivering(t *testing.T) {
+	t.Parallel()
 	const senders = 5
 	for _, mode := range []string{"each", "batch", "original"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			u, gate := harness.NewGatedUpstream(t)
 			c := caddyproc.New(t)
 			site := harness.Lines(harness.Hook("deliver "+mode, "store file"), "reverse_proxy "+u.Addr)
