@@ -21,6 +21,10 @@ const root = "."
 // everything is for the packages that stand above all others but the root.
 var everything = []string{"event", "inspector", "internal/", "store", "store/"}
 
+// options are the helpers for reading and checking options, which know nothing
+// of the modules that have these.
+var options = []string{"internal/caddyblock", "internal/rule", "internal/secret"}
+
 // layout is what each package may import of this module. A row is for a package
 // and those in its folder that have no row of their own; they may import one
 // another. A slash at the end is for everything in a folder.
@@ -31,17 +35,18 @@ var layout = map[string][]string{
 	"bench":             append([]string{root}, everything...),
 	"internal/test":     everything,
 	"examples":          nil,
-	"inspector":         {"event", "internal/admin", "internal/caddyblock"},
+	"inspector":         append([]string{"event", "internal/admin"}, options...),
 	"internal/command":  {"internal/", "event"},
 	"internal/admin":    {"internal/observe", "internal/delivery", "store"},
-	"internal/delivery": {"internal/observe", "store", "event"},
+	"internal/delivery": append([]string{"internal/observe", "store", "event"}, options...),
+	"internal/callback": options,
 	"internal/observe":  {"event"},
 	"internal/graph":    {"internal/loopback"},
 	"internal":          nil, // helpers, one thing each
 	"store":             nil,
-	"store/memory":      {"store", "store/local", "internal/caddyblock"},
-	"store/file":        {"store", "store/local", "internal/caddyblock"},
-	"store/postgres":    {"store", "internal/caddyblock"},
+	"store/memory":      append([]string{"store", "store/local"}, options...),
+	"store/file":        append([]string{"store", "store/local"}, options...),
+	"store/postgres":    append([]string{"store", "store/local"}, options...),
 	"store/local":       {"store"},
 	"store/storetest":   {"store"},
 	"event":             nil,
