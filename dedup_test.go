@@ -50,7 +50,7 @@ func wrapLedger(t testing.TB, h *Handler, wrap func(store.Ledger) store.Ledger) 
 	}
 	wrapped := wrap(ledger)
 	h.inline.Ledger = &delivery.Shared[store.Ledger]{Open: func() (store.Ledger, error) { return wrapped, nil }}
-	if _, err := h.inline.Ledger.Acquire(); err != nil {
+	if err := h.inline.Ledger.Start(); err != nil {
 		t.Fatal(err)
 	}
 	if err := before.Release(); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/callback"
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/lifecycle"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
@@ -148,8 +149,9 @@ type Handler struct {
 	observer *observe.Observer
 	budget   *budget.Budget
 
-	named *nameKey           // what this handler has to give back in Cleanup
-	stop  context.CancelFunc // ends with the server's life, or the configuration's
+	named      *nameKey           // what this handler has to give back in Cleanup
+	delivering bool               // likewise: it has started to deliver what is stored
+	stop       context.CancelFunc // ends with the server's life, or the configuration's
 }
 
 // CaddyModule returns the Caddy module information.
@@ -161,8 +163,9 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision sets the defaults, claims the name, resolves the secrets, loads
-// the trust pool, opens the observer and the budget of the name, and the store
-// of what was delivered.
+// the trust pool, and opens the observer and the budget of the name, which are
+// in memory. What is outside of the process opens when the configuration runs:
+// one that is only validated leaves no trace.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	logger := ctx.Logger()
 	h.setDefaults()
@@ -214,10 +217,16 @@ func (h *Handler) provisionStored(ctx caddy.Context) error {
 	if !h.Dedup.Off {
 		s.Policy = h.Dedup
 	}
-	if err := s.StartOnce(*h.named); err != nil {
+	h.stored = s
+	return lifecycle.Add(ctx, lifecycle.Part{Name: h.Name, Start: h.startStored, Stop: s.Stop})
+}
+
+// startStored begins to deliver to the destinations.
+func (h *Handler) startStored() error {
+	if err := h.stored.StartOnce(*h.named); err != nil {
 		return fmt.Errorf("store: %v", err)
 	}
-	h.stored = s
+	h.delivering = true
 	return nil
 }
 
@@ -236,6 +245,10 @@ func (h *Handler) provisionInline(ctx caddy.Context) error {
 		i.Policy = h.Dedup
 		if i.Ledger, err = h.provisionStore(ctx); err != nil {
 			return fmt.Errorf("store: %v", err)
+		}
+		start := func() error { return rule.For("store", i.Ledger.Start()) }
+		if err := lifecycle.Add(ctx, lifecycle.Part{Name: h.Name, Start: start}); err != nil {
+			return err
 		}
 	}
 	stopping, stop := context.WithCancel(context.Background())
@@ -337,17 +350,20 @@ func (h *Handler) validateDelivery() error {
 	return nil
 }
 
-// Cleanup gives back what Provision has opened.
+// Cleanup gives back what Provision has opened, and the start.
 func (h *Handler) Cleanup() error {
 	if h.stop != nil {
 		h.stop()
 	}
 	var err error
 	if h.inline != nil && h.inline.Ledger != nil {
-		err = h.inline.Ledger.Release()
+		err = h.inline.Ledger.End()
+	}
+	if h.delivering {
+		err = delivery.End(*h.named)
 	}
 	if h.stored != nil {
-		err = delivery.End(*h.named)
+		err = errors.Join(err, h.stored.Queue.End())
 	}
 	if h.budget != nil {
 		err = errors.Join(err, h.budget.Close())

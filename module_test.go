@@ -1,7 +1,6 @@
 package metawebhook
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/lifecycle"
 )
 
 const (
@@ -54,7 +54,11 @@ func provisioned(t testing.TB, options ...func(*Handler)) *Handler {
 // newContext returns the context of a configuration of its own.
 func newContext(t testing.TB) caddy.Context {
 	t.Helper()
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	config, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := caddy.NewContext(config)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -69,7 +73,21 @@ func provision(t testing.TB, ctx caddy.Context, h *Handler) error {
 	if err := h.Provision(ctx); err != nil {
 		return err
 	}
-	return h.Validate()
+	if err := h.Validate(); err != nil {
+		return err
+	}
+	return start(t, ctx)
+}
+
+// start starts what the handlers of a configuration need, as Caddy does when
+// it runs one.
+func start(t testing.TB, ctx caddy.Context) error {
+	t.Helper()
+	app, err := ctx.App(lifecycle.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.(caddy.App).Start()
 }
 
 // newRequest returns a request as Caddy's server hands it to a handler.

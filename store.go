@@ -26,8 +26,8 @@ func checkStore(name string) error {
 	return rule.OneOf(name, names...)
 }
 
-// provisionStore loads the module of the store, and opens the ledger of the
-// handler's name.
+// provisionStore loads the module of the store, and returns the ledger of the
+// handler's name, which is not open yet.
 func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.Shared[store.Ledger], error) {
 	module, err := h.loadStore(ctx)
 	if err != nil {
@@ -37,11 +37,7 @@ func (h *Handler) provisionStore(ctx caddy.Context) (*delivery.Shared[store.Ledg
 	if !ok {
 		return nil, fmt.Errorf("module %T is not a store", module)
 	}
-	s := &delivery.Shared[store.Ledger]{Open: func() (store.Ledger, error) { return opener.Open(h.Name) }}
-	if _, err := s.Acquire(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return &delivery.Shared[store.Ledger]{Open: func() (store.Ledger, error) { return opener.Open(h.Name) }}, nil
 }
 
 // provisionQueue loads the module of the store, and returns the queue of the

@@ -10,7 +10,7 @@ import (
 // cleans up.
 func TestStoreThatCannotBeOpened(t *testing.T) {
 	folder := fmt.Sprintf(`{"module":"file","path":%q}`, t.TempDir())
-	wantNotLoaded(t, Handler{StoreRaw: []byte(folder)}, "store: ")
+	wantNotLoaded(t, Handler{StoreRaw: []byte(folder)}, "default: store: ")
 }
 
 func TestStoreThatIsNotRegistered(t *testing.T) {

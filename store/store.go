@@ -44,6 +44,10 @@ type Opener interface {
 	//
 	// A store that could serve later, such as a database out of reach for the
 	// moment, opens all the same. An error refuses the configuration.
+	//
+	// It is called when a configuration starts. One that is only validated
+	// opens nothing; the module is provisioned for that as well, and must not
+	// make, lock or connect to anything then.
 	Open(name string) (Ledger, error)
 }
 

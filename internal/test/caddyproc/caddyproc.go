@@ -83,19 +83,13 @@ func (p *Process) Path(name string) string { return filepath.Join(p.dir, name) }
 // serves.
 func (p *Process) Start(site string) {
 	p.t.Helper()
-	config := p.Path("Caddyfile")
-	if err := os.WriteFile(config, []byte(p.caddyfile(site)), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
+	config := p.WriteConfig(site)
 	log, err := os.OpenFile(p.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	r := &run{cmd: exec.Command(Build(p.t), "run", "--config", config), ended: make(chan struct{})}
-	r.cmd.Dir = p.dir
-	r.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.Path("data"), "XDG_CONFIG_HOME="+p.Path("config"))
-	r.cmd.Env = append(r.cmd.Env, p.Env...)
+	r := &run{cmd: p.Command("run", "--config", config), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	if err := r.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -108,6 +102,28 @@ func (p *Process) Start(site string) {
 		close(r.ended)
 	}()
 	p.wait(r)
+}
+
+// WriteConfig writes the configuration of a site with these directives into
+// the process's folder, and returns its path.
+func (p *Process) WriteConfig(site string) string {
+	p.t.Helper()
+	config := p.Path("Caddyfile")
+	if err := os.WriteFile(config, []byte(p.caddyfile(site)), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return config
+}
+
+// Command returns a command of the program, with the folder and the
+// environment of the process.
+func (p *Process) Command(args ...string) *exec.Cmd {
+	p.t.Helper()
+	cmd := exec.Command(Build(p.t), args...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.Path("data"), "XDG_CONFIG_HOME="+p.Path("config"))
+	cmd.Env = append(cmd.Env, p.Env...)
+	return cmd
 }
 
 // wait returns when a run serves its site and its admin endpoint.
