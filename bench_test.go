@@ -1,3 +1,5 @@
+// The cost of a notification: of the whole handler, and of its stages.
+
 package metawebhook
 
 import (

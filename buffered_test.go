@@ -1,3 +1,5 @@
+// What notifications take in memory, which a name has a budget for.
+
 package metawebhook
 
 import (

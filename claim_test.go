@@ -1,3 +1,6 @@
+// Deliveries against what is remembered: nothing is lost, and nothing that
+// was recorded is delivered again.
+
 package metawebhook
 
 import (

@@ -1,3 +1,5 @@
+// What the next handler gets, and what becomes of its answers.
+
 package metawebhook
 
 import (

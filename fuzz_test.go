@@ -1,3 +1,5 @@
+// Bodies, requests and Caddyfiles that a fuzzer makes.
+
 package metawebhook
 
 import (

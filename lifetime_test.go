@@ -1,3 +1,5 @@
+// What ends a delivery before its time.
+
 package metawebhook
 
 import (

@@ -1,3 +1,5 @@
+// What is logged, and what is not.
+
 package metawebhook
 
 import (

@@ -1,3 +1,5 @@
+// The metrics of a handler over its life.
+
 package metawebhook
 
 import (

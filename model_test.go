@@ -1,3 +1,5 @@
+// Random traffic against a model of what was promised.
+
 package metawebhook
 
 import (

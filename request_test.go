@@ -1,3 +1,5 @@
+// The request that the next handler gets.
+
 package metawebhook
 
 import (

@@ -1,3 +1,5 @@
+// SECURITY.md against the tests that it names.
+
 package metawebhook
 
 import (

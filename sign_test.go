@@ -1,3 +1,5 @@
+// The signature by which the app knows the gateway.
+
 package metawebhook
 
 import (

@@ -1,3 +1,5 @@
+// What is known of a name over reloads.
+
 package metawebhook
 
 import (

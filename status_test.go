@@ -1,3 +1,5 @@
+// The status of a name in the admin API.
+
 package metawebhook
 
 import (

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyfile"
 )
 
 // caddies are the contenders that are Caddy. The first is what the others are
@@ -13,11 +15,11 @@ import (
 // pass, that is a Caddy which refuses it as soon as it has read the body.
 func caddies() []*contender {
 	return []*contender{
-		caddyContender("proxy", "Caddy, reverse_proxy", caddyfile{}, notForged, forwardsAll),
-		caddyContender("respond", "Caddy, respond 401 after reading the body", caddyfile{directives: "vars body {http.request.body}\nrespond 401"}, onlyForged, nil),
-		caddyContender("respond-unread", "Caddy, respond 401", caddyfile{directives: "respond 401"}, onlyForged, nil),
-		caddyContender("error", "Caddy, error 401 after reading the body", caddyfile{directives: "vars body {http.request.body}\nerror 401"}, onlyForged, nil),
-		caddyContender("proxy-metrics", "Caddy, reverse_proxy, with metrics", caddyfile{global: "metrics"}, notForged, forwardsAll),
+		caddyContender("proxy", "Caddy, reverse_proxy", caddyConfig{}, notForged, forwardsAll),
+		caddyContender("respond", "Caddy, respond 401 after reading the body", caddyConfig{directives: "vars body {http.request.body}\nrespond 401"}, onlyForged, nil),
+		caddyContender("respond-unread", "Caddy, respond 401", caddyConfig{directives: "respond 401"}, onlyForged, nil),
+		caddyContender("error", "Caddy, error 401 after reading the body", caddyConfig{directives: "vars body {http.request.body}\nerror 401"}, onlyForged, nil),
+		caddyContender("proxy-metrics", "Caddy, reverse_proxy, with metrics", caddyConfig{global: "metrics"}, notForged, forwardsAll),
 		pluginContender("each", "memory", false, forwardsEach),
 		pluginContender("each", "memory", true, forwardsEach),
 		pluginContender("each", "file", false, forwardsEach),
@@ -28,7 +30,7 @@ func caddies() []*contender {
 	}
 }
 
-func caddyContender(name, what string, config caddyfile, takesPart func(*workload) bool, forwards func(*workload, int, int) int) *contender {
+func caddyContender(name, what string, config caddyConfig, takesPart func(*workload) bool, forwards func(*workload, int, int) int) *contender {
 	return &contender{name: name, what: what, isCaddy: true, takesPart: takesPart, forwards: forwards, start: func(ctx context.Context, s *site) (*process, error) {
 		return startCaddy(ctx, s, config)
 	}}
@@ -55,7 +57,7 @@ func pluginContender(deliver, store string, buffered bool, forwards func(*worklo
 			if s.workload.secure {
 				options += "client_cert\n"
 			}
-			return startCaddy(ctx, s, caddyfile{
+			return startCaddy(ctx, s, caddyConfig{
 				global:     "metrics",
 				directives: fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options),
 				proxy:      proxy,
@@ -64,8 +66,8 @@ func pluginContender(deliver, store string, buffered bool, forwards func(*worklo
 	}
 }
 
-// A caddyfile is what one contender's configuration has that another's has not.
-type caddyfile struct {
+// A caddyConfig is what one contender's configuration has that another's has not.
+type caddyConfig struct {
 	global     string // options
 	directives string // of the site, before the proxy
 	proxy      string // options of the proxy
@@ -73,7 +75,7 @@ type caddyfile struct {
 
 // startCaddy runs Caddy with a site of the directives, and behind these a
 // proxy.
-func startCaddy(ctx context.Context, s *site, c caddyfile) (*process, error) {
+func startCaddy(ctx context.Context, s *site, c caddyConfig) (*process, error) {
 	scheme, tls := "http", ""
 	if s.workload.secure {
 		scheme = "https"
@@ -83,28 +85,9 @@ func startCaddy(ctx context.Context, s *site, c caddyfile) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := fmt.Sprintf(`{
-	admin %s
-	auto_https off
-	persist_config off
-	skip_install_trust
-	default_bind 127.0.0.1
-	storage file_system %s
-	storage_check off
-	storage_clean_interval off
-	servers {
-		protocols h1 h2
-	}
-	%s
-}
-%s://%s:%s {
-	%s
-	%s
-	reverse_proxy %s {
-		%s
-	}
-}
-`, s.admin, s.path("storage"), c.global, scheme, serverName, port, tls, c.directives, s.upstream, c.proxy)
+	config := caddyfile.Global(s.admin, s.path("storage"), "servers {", "protocols h1 h2", "}", c.global) +
+		caddyfile.Site(fmt.Sprintf("%s://%s:%s", scheme, serverName, port),
+			tls, c.directives, "reverse_proxy "+s.upstream+" {", c.proxy, "}")
 	file := s.path("Caddyfile")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err

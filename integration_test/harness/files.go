@@ -10,7 +10,7 @@ import (
 // Update has tests write the files that they otherwise compare with.
 var Update = flag.Bool("update", false, "write the files that tests compare with")
 
-// Repository is its root, as seen from the folder of a test.
+// Repository is the path of the repository from the folder of a test.
 const Repository = "../.."
 
 // ReadFile returns the text of a file.
@@ -33,7 +33,8 @@ func WriteFile(t *testing.T, dir, name string, content []byte) string {
 	return path
 }
 
-// Must is for what fails only if the test is wrong.
+// Must returns v, and panics if there is an error, which only a mistake in the
+// test is a reason for.
 func Must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

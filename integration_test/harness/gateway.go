@@ -16,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyfile"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/certs"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/freeport"
 )
@@ -166,20 +166,13 @@ func (g *Gateway) Caddyfile(site string) string {
 		address = "https://127.0.0.1:" + strconv.Itoa(g.Port)
 		certificate = fmt.Sprintf("tls %s %s", filepath.Join(g.Dir, "cert.pem"), filepath.Join(g.Dir, "key.pem"))
 	}
-	return g.GlobalOptions() + fmt.Sprintf("%s {\n%s\n%s\n}\n", address, certificate, site)
+	return g.GlobalOptions() + caddyfile.Site(address, certificate, site)
 }
 
+// GlobalOptions returns the block of global options.
 func (g *Gateway) GlobalOptions() string {
-	return fmt.Sprintf(`{
-	admin %s
-	auto_https off
-	persist_config off
-	skip_install_trust
-	default_bind 127.0.0.1
+	return caddyfile.Global(g.Admin, filepath.Join(g.Dir, "storage"), fmt.Sprintf(`
 	grace_period 5s
-	storage file_system %s
-	storage_check off
-	storage_clean_interval off
 	log default {
 		output file %s {
 			roll_disabled
@@ -191,11 +184,10 @@ func (g *Gateway) GlobalOptions() string {
 		protocols h1 h2
 		%s
 	}
-	%s
-}
-`, g.Admin, filepath.Join(g.Dir, "storage"), g.LogFile(), g.LogLevel, g.LogFormat, g.Servers, g.Global)
+	%s`, g.LogFile(), g.LogLevel, g.LogFormat, g.Servers, g.Global))
 }
 
+// LogFile returns the path of the log.
 func (g *Gateway) LogFile() string { return filepath.Join(g.Dir, "caddy.log") }
 
 // Logs returns what Caddy has logged.
@@ -261,4 +253,4 @@ func Eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // Lines joins the lines of a configuration.
-func Lines(s ...string) string { return strings.Join(s, "\n") }
+func Lines(s ...string) string { return caddyfile.Lines(s...) }

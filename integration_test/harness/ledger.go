@@ -17,6 +17,7 @@ import (
 // far as processes can be repeated.
 type Seed uint64
 
+// NewSeed returns a random seed, or the one of META_WEBHOOK_SEED.
 func NewSeed(t *testing.T) Seed {
 	t.Helper()
 	s := Seed(rand.Uint64())
@@ -41,7 +42,7 @@ func (s Seed) Random(actor string) *rand.Rand {
 type Ledger struct {
 	t *testing.T
 
-	// whole is that notifications come whole, because of `deliver original`.
+	// Whole has notifications come to the app as a whole, because of `deliver original`.
 	Whole bool
 
 	mu    sync.Mutex
@@ -55,6 +56,7 @@ type Ledger struct {
 	disturbed int // for how many reasons it is not
 }
 
+// NewLedger returns a ledger of nothing yet.
 func NewLedger(t *testing.T) *Ledger {
 	return &Ledger{
 		t: t, sent: make(map[string]bool), began: make(map[string]int), taken: make(map[string]int),

@@ -25,6 +25,7 @@ type Meta struct {
 	Answers map[int]int // how often each status was answered; 0: the connection broke
 }
 
+// NewMeta returns a sender that keeps its ledger, and whose pauses are random.
 func NewMeta(t *testing.T, l *Ledger, random *rand.Rand) *Meta {
 	tr := &http.Transport{MaxIdleConnsPerHost: 4}
 	t.Cleanup(tr.CloseIdleConnections)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyfile"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/freeport"
 )
 
@@ -248,21 +249,7 @@ func (p *Process) logFile() string { return p.Path("log") }
 // caddyfile returns the configuration: nothing in it leaves this machine or
 // the process's folder.
 func (p *Process) caddyfile(site string) string {
-	return fmt.Sprintf(`{
-	admin %s
-	auto_https off
-	persist_config off
-	skip_install_trust
-	default_bind 127.0.0.1
-	storage file_system %s
-	storage_check off
-	storage_clean_interval off
-	%s
-}
-http://:%d {
-	%s
-}
-`, address(p.admin), p.Path("storage"), p.Global, p.port, site)
+	return caddyfile.Global(address(p.admin), p.Path("storage"), p.Global) + caddyfile.Site("http://:"+strconv.Itoa(p.port), site)
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
