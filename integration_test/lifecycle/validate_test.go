@@ -1,4 +1,4 @@
-package integration_test
+package lifecycle
 
 import (
 	"io/fs"
@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyproc"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyproc"
 )
 
 // files returns what there is in the folder of a process.
@@ -41,7 +42,7 @@ func TestValidateLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := caddyproc.New(t)
-			config := c.WriteConfig(lines(hook(store), "respond 200"))
+			config := c.WriteConfig(harness.Lines(harness.Hook(store), "respond 200"))
 			before := files(t, c)
 			if output, err := c.Command("validate", "--config", config).CombinedOutput(); err != nil {
 				t.Errorf("got error %v, want none\n%s", err, output)
@@ -63,10 +64,10 @@ func TestValidateLeavesNothing(t *testing.T) {
 // TestFileInUseIsLeftToItsProcess has a second process validate, start with
 // and change to a configuration with a file that another one has open.
 func TestFileInUseIsLeftToItsProcess(t *testing.T) {
-	u := newUpstream(t, nil)
+	u := harness.NewUpstream(t, nil)
 	owner := caddyproc.New(t)
 	path := owner.Path("events.db")
-	site := lines(hook("name shop", "store file {", "path "+path, "}"), "reverse_proxy "+u.addr)
+	site := harness.Lines(harness.Hook("name shop", "store file {", "path "+path, "}"), "reverse_proxy "+u.Addr)
 	const refusal = "shop: store: "
 	locked := path + " is locked by another process"
 	owner.Start(site)
@@ -81,16 +82,16 @@ func TestFileInUseIsLeftToItsProcess(t *testing.T) {
 		t.Errorf("run: got error %v, want one with %q\n%s", err, refusal+locked, output)
 	}
 
-	second.Start(lines(hook("name shop"), "reverse_proxy "+u.addr))
+	second.Start(harness.Lines(harness.Hook("name shop"), "reverse_proxy "+u.Addr))
 	if err := second.Load(site); err == nil || !strings.Contains(err.Error(), refusal+locked) {
 		t.Errorf("reload: got error %v, want one with %q", err, refusal+locked)
 	}
 	for _, c := range []*caddyproc.Process{second, owner} {
-		u.forget()
+		u.Forget()
 		if got := <-sending(t, c, 1); got != 200 {
 			t.Errorf("got answer %d afterwards, want 200", got)
 		}
-		if got := len(u.requests()); got == 0 {
+		if got := len(u.Requests()); got == 0 {
 			t.Error("got nothing delivered afterwards, want the notification")
 		}
 	}
