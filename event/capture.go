@@ -20,38 +20,93 @@ func (s *scanner) first(of []member, found *captures) span {
 	return span{}
 }
 
+// within returns the first of the members of some names that says something,
+// of an object, or the value itself if it is none.
+func (s *scanner) within(object span, names []string) span {
+	if object.empty() || s.text[object.from] != '{' {
+		return object
+	}
+	for _, name := range names {
+		c := cursor{text: s.text, pos: int(object.from)}
+		if c.find(name) {
+			if value := c.value(); s.literal(value).saysSomething() {
+				return value
+			}
+		}
+	}
+	return span{}
+}
+
 // A node is a place in a JSON value, as deep as the tables look into it.
 type node struct {
 	name     string
 	member   member   // how the captures call what stands there
 	kind     kind     // of an item that holds it, or of the elements in it; 0 if it tells none
 	leaf     bool     // the tables do not look into it
+	closed   bool     // the tables speak of all that may be there; anything else is a novelty
 	children [][]node // by the length of their names
 }
 
 var (
 	itemNode    = newItemTree()
-	valueNode   = newTree(valueMembers, whatsAppArrays)
-	elementNode = newTree(elementMembers, nil)
+	valueNode   = newValueTree()
+	elementNode = newTree(elementMembers)
+	statusNode  = newStatusTree()
 )
 
-func newTree(members map[string]member, arrays []string) *node {
+func newTree(members map[string]member) *node {
 	root := new(node)
 	for _, path := range slices.Sorted(maps.Keys(members)) {
 		root.add(path).member = members[path]
-	}
-	for i, name := range arrays {
-		root.add(name).kind = firstArrayKind + kind(i)
 	}
 	return root
 }
 
 func newItemTree() *node {
-	root := newTree(itemMembers, nil)
+	root := newTree(itemMembers)
 	for i, k := range messagingKinds {
 		root.add(k.member).kind = firstItemKind + kind(i)
 	}
 	return root
+}
+
+// newValueTree returns an item's tree with what else a value may hold.
+func newValueTree() *node {
+	root := newItemTree()
+	for _, path := range slices.Sorted(maps.Keys(valueMembers)) {
+		root.add(path).member = valueMembers[path]
+	}
+	for _, name := range whatsAppArrays {
+		root.add(name).kind = arrayKind(name)
+		if name != whatsAppErrors {
+			root.add(whatsAppStandby + "." + name).kind = arrayKind(name)
+		}
+	}
+	return root
+}
+
+func newStatusTree() *node {
+	root := newTree(elementMembers)
+	for _, sameLength := range root.children {
+		for i := range sameLength {
+			if n := &sameLength[i]; !slices.Contains(statusMembers, n.name) {
+				n.member, n.leaf, n.children = novelty, true, nil
+			}
+		}
+	}
+	for _, name := range statusMembers {
+		root.add(name)
+	}
+	root.closed = true
+	return root
+}
+
+// elementNodeOf returns the tree of the elements of an array.
+func elementNodeOf(k kind) *node {
+	if k == statusesKind {
+		return statusNode
+	}
+	return elementNode
 }
 
 // add returns the node at the path below n, which it makes if need be.
@@ -88,21 +143,31 @@ func (n *node) child(name []byte) *node {
 	return nil
 }
 
+// firstElement is what the tables call the first element of a list.
+var firstElement = []byte("0")
+
 // capture reads the value that comes next, and keeps what the tables ask for
 // below n.
 func (s *scanner) capture(n *node, into *captures) span {
-	if s.peek() != '{' {
+	from := s.pos
+	switch s.peek() {
+	case '{':
+	case '[':
+		return s.captureFirst(n, into)
+	default:
 		return s.value()
 	}
-	from := s.pos
 	for s.enter(); s.next(); {
 		child := n.child(s.name())
 		switch {
+		case child == nil && n.closed:
+			into[novelty] = s.value()
+			continue
 		case child == nil:
 			s.skip()
 			continue
 		case child.kind >= firstArrayKind:
-			s.array(child.kind)
+			s.array(child.kind, n != valueNode)
 			continue
 		case child.kind > 0 && (s.itemKind == 0 || child.kind < s.itemKind):
 			s.itemKind = child.kind
@@ -116,10 +181,20 @@ func (s *scanner) capture(n *node, into *captures) span {
 	return spanOf(from, s.pos)
 }
 
-// kindOf returns the kind that the member of that name tells, or 0.
-func (n *node) kindOf(name literal) kind {
-	if child := n.child(name.text()); child != nil {
-		return child.kind
+// captureFirst reads the list that comes next, and keeps what the tables ask
+// for in its first element.
+func (s *scanner) captureFirst(n *node, into *captures) span {
+	first := n.child(firstElement)
+	if first == nil {
+		return s.value()
 	}
-	return 0
+	from := s.pos
+	s.enter()
+	if s.next() {
+		s.capture(first, into)
+		for s.next() {
+			s.skip()
+		}
+	}
+	return spanOf(from, s.pos)
 }

@@ -39,6 +39,8 @@ func (e *Event) append(dst []byte) []byte {
 	if hasData {
 		dst = append(dst, `,"datacontenttype":"application/json"`...)
 	}
+	dst = append(dst, `,"partitionkey":"`...)
+	dst = append(e.AppendConversation(dst), '"')
 	dst = appendAttribute(dst, `,"metaobject":`, e.doc.literal(at.object))
 	dst = appendAttribute(dst, `,"metaentry":`, e.doc.literal(at.id))
 	dst = appendAttribute(dst, `,"metauid":`, e.doc.literal(at.uid))
@@ -72,7 +74,7 @@ func AppendJSONArray(dst []byte, events []Event) []byte {
 func (e *Event) JSONRoom() int {
 	const (
 		// The object and the kind bring the quotes around the source and the type.
-		always   = len(`{"specversion":"1.0","id":"","source":`+sourcePrefix+`,"type":`+typePrefix+`.}`) + 2*len(ID{})
+		always   = len(`{"specversion":"1.0","id":"","source":`+sourcePrefix+`,"type":`+typePrefix+`.,"partitionkey":""}`) + 2*len(ID{})
 		withTime = len(`,"time":"2006-01-02T15:04:05.999999999Z"`)
 		withData = len(`,"datacontenttype":"application/json","data":`)
 	)
@@ -81,7 +83,7 @@ func (e *Event) JSONRoom() int {
 		attributeRoom("metaobject", at.object) + attributeRoom("metaentry", at.id) + attributeRoom("metauid", at.uid) +
 		len(`,"metafield":`) + len(e.fieldLiteral())
 	origin := e.origin().raw()
-	if n += len(origin); !isPlain(origin) {
+	if n += len(origin) + e.conversationRoom(); len(origin) > longest || !isPlain(origin) {
 		n += 2 * len(origin) // to escape it
 	}
 	if !e.time.empty() || !at.time.empty() {
@@ -134,7 +136,7 @@ func (e *Event) appendOrigin(dst []byte) []byte {
 
 // origin returns what tells the source from others.
 func (e *Event) origin() literal {
-	if origin := e.doc.origin(e.at()); origin.saysSomething() {
+	if origin := e.doc.literal(e.doc.origin(e.at())); origin.saysSomething() {
 		return origin
 	}
 	return e.objectLiteral()

@@ -1,11 +1,17 @@
 package event
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // A document is what the events of one body share.
 type document struct {
 	body    []byte
 	made    []byte // what had to be put together. Its offsets go on where those of body end
 	entries []entry
-	object  span // of Threads
+	object  span          // of Threads
+	digests map[span]span // what stands for values that are too long to be repeated
 
 	// Room for the one update that most notifications carry.
 	oneEntry [1]entry
@@ -41,15 +47,42 @@ func (d *document) literal(s span) literal {
 	}
 }
 
-// origin returns the entry's id, or its uid where the id says nothing.
-func (d *document) origin(e *entry) literal {
-	if id := d.literal(e.id); id.saysSomething() {
-		return id
+// origin returns where the entry's id is, or its uid where the id says
+// nothing.
+func (d *document) origin(e *entry) span {
+	if !d.literal(e.id).saysSomething() && d.literal(e.uid).saysSomething() {
+		return e.uid
 	}
-	if uid := d.literal(e.uid); uid.saysSomething() {
-		return uid
+	return e.id
+}
+
+// longest is how many bytes a value may have that is written or hashed anew
+// for each update it is a part of. Meta's ids have a tenth of it. A notification
+// with a thousand updates and an id of three million bytes would have no end
+// otherwise.
+const longest = 256
+
+// abridge has a digest stand for what many updates may share, if it is too
+// long.
+func (d *document) abridge(s span, spaced bool) {
+	if s.len() <= longest || !d.digests[s].empty() {
+		return
 	}
-	return d.literal(e.id)
+	if d.digests == nil {
+		d.digests = make(map[span]span)
+	}
+	sum := sha256.Sum256(appendPart(nil, d.literal(s), spaced))
+	d.digests[s] = d.compose(func(dst []byte) []byte {
+		return append(hex.AppendEncode(append(dst, `"sha256:`...), sum[:]), '"')
+	})
+}
+
+// brief returns a value, or what stands for it once it has been abridged.
+func (d *document) brief(s span) literal {
+	if s.len() > longest {
+		s = d.digests[s]
+	}
+	return d.literal(s)
 }
 
 // end returns the offset of what will be made next.

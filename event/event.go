@@ -28,17 +28,30 @@ type Event struct {
 // An update is what an event says of itself, in few bytes and without
 // pointers: a notification may hold more of them than it has any use for.
 type update struct {
-	entry   uint32 // index in document.entries
-	kind    kind
-	field   span // empty for an item of a conversation: its kind stands for it
-	subject span
-	time    span    // the update's own
-	data    [3]span // one JSON value in up to three parts
+	entry     uint32 // index in document.entries
+	kind      kind
+	retention Retention
+	about     bool // party is what is commented on, not who comments
+	field     span // empty for an item of a conversation: its kind stands for it
+	subject   span
+	time      span    // the update's own
+	scope     span    // WhatsApp's phone_number_id, where there is a party
+	party     span    // the customer, the group, the post or the media
+	data      [3]span // one JSON value in up to three parts
 }
 
 // whole reports whether the data, if any, is in one part: it is not what
 // WhatsApp's value says of an element.
 func (u *update) whole() bool { return u.data[1].empty() }
+
+// essence returns where the data is that only this update has: all of it, or
+// WhatsApp's element.
+func (u *update) essence() span {
+	if u.whole() {
+		return u.data[0]
+	}
+	return u.data[1]
+}
 
 // at returns the entry that the event comes from.
 func (e *Event) at() *entry { return &e.doc.entries[e.entry] }
@@ -120,6 +133,10 @@ func (e *Event) AppendData(dst []byte) []byte {
 	}
 	return dst
 }
+
+// Retention says how long it is worth remembering that the event was
+// delivered.
+func (e *Event) Retention() Retention { return e.retention }
 
 // SameObject reports whether another event of the notification says that it is
 // about the same object, in the same characters.

@@ -7,9 +7,15 @@ import (
 )
 
 // ID tells an event from all others. The same update has the same ID each
-// time Meta sends it, on every machine: it is the first 16 bytes of a SHA-256
-// over the update's object, entry and kind, and either its natural key or its
-// data, its entry's time and its ordinal among equal ones in the notification.
+// time Meta sends it, on every machine, in whatever company and however Meta
+// stamps its entry: it is the first 16 bytes of a SHA-256 over the update's
+// object, entry, field and kind, and
+//
+//   - its natural key, such as a message's id, if it has one;
+//   - or else its data, if they say when it happened or name an id of their
+//     own;
+//   - or else its data, its entry's time and its ordinal among equal ones in
+//     the notification.
 type ID [16]byte
 
 // String returns the ID as 32 lower-case hex digits.
@@ -32,28 +38,47 @@ func Digest(events []Event) ID {
 	return ID(h.Sum(sum[:0])[:len(ID{})])
 }
 
-// naturalKey appends the natural key that is the first of a kind's to fit to
-// s.keys, and returns where it is. The span is empty where none fits.
-func (s *scanner) naturalKey(rules []naturalKey, found *captures) span {
+// Retention says how long it is worth remembering that an event was delivered.
+type Retention uint8
+
+const (
+	// RetainWindow is as long as Meta may send the update again.
+	RetainWindow Retention = iota
+	// RetainBriefly is ten minutes. Neither the event's data nor its entry say
+	// when it happened, so that what has the same ID tomorrow is another update.
+	RetainBriefly
+	// RetainNever is for the samples that the Test button of Meta's dashboard
+	// sends, which are the same each time it is pressed.
+	RetainNever
+)
+
+// testEntry is the id of the entries that the Test button sends.
+const testEntry = "0"
+
+// naturalKey appends the natural key that is the first of some keys to fit to
+// s.keys, and returns where it is. The span is empty where none fits. What the
+// update holds is told where its kind does not tell it.
+func (s *scanner) naturalKey(u *draft, content kind, keys []naturalKey, found *captures) span {
 next:
-	for i := range rules {
-		rule := &rules[i]
-		for _, m := range rule.must {
+	for i := range keys {
+		key := &keys[i]
+		for _, m := range key.must {
 			if !s.literal(found[m]).present() {
 				continue next
 			}
 		}
-		if rule.object != "" && !s.doc.literal(s.object).says(rule.object) {
-			return span{}
-		}
 		from := len(s.keys)
+		if content != u.kind {
+			s.keys = append(s.keys, kindParts[content]...)
+		}
 		s.keys = append(s.keys, byte(i+1))
-		for _, m := range rule.must {
+		for _, m := range key.must {
 			s.keys = appendPart(s.keys, s.literal(found[m]), s.spaced)
 		}
-		for _, m := range rule.may {
+		for _, m := range key.may {
 			s.keys = appendPart(s.keys, s.literal(found[m]), s.spaced)
 		}
+		u.keyed = true
 		return spanOf(from, len(s.keys))
 	}
 	return span{}
@@ -68,12 +93,9 @@ func (s *scanner) events() []Event {
 	s.identity.start(s.doc, s.spaced)
 	for i := range events {
 		u, ev := &s.updates[i], &events[i]
-		ev.doc, ev.update = s.doc, u.update
-		if phone := s.literal(u.phone); !u.key.empty() && (u.whole() || phone.present()) {
-			ev.id = s.identity.natural(&u.update, phone, s.keys[u.key.from:u.key.to])
-		} else {
-			ev.id = s.identity.plain(&u.update)
-		}
+		ev.doc, ev.id = s.doc, s.identity.of(u, s.keys[u.key.from:u.key.to])
+		s.settle(u)
+		ev.update = u.update
 	}
 	return events
 }
@@ -82,20 +104,18 @@ func (s *scanner) events() []Event {
 type identity struct {
 	doc    *document
 	spaced bool          // the document holds white space that has no meaning
-	seen   map[ID]uint32 // how many events without a natural key had the ID
+	seen   map[ID]uint32 // how many events had the ID, of those that are counted
 
 	buf    []byte
-	entry  *entry // of which buf begins with object and origin
+	entry  *entry // of which buf begins with object and origin,
+	field  span   // and with this field
 	prefix int
-
-	head, tail span              // of which around is the digest
-	around     [sha256.Size]byte // stands for head and tail in IDs
+	test   bool // the entry is that of the Test button
 }
 
 // start begins with the events of another document.
 func (h *identity) start(doc *document, spaced bool) {
-	h.doc, h.spaced = doc, spaced
-	h.entry, h.head = nil, span{}
+	h.doc, h.spaced, h.entry = doc, spaced, nil
 	if h.seen == nil {
 		h.seen = make(map[ID]uint32)
 	}
@@ -107,30 +127,48 @@ func (h *identity) forget() {
 	*h = identity{buf: h.buf[:0], seen: h.seen}
 }
 
-// natural returns the ID of an event with a natural key, which for WhatsApp
-// is one of a phone number.
-func (h *identity) natural(u *update, phone literal, key []byte) ID {
-	h.begin(u, 'k')
-	h.buf = appendPart(h.buf, phone, h.spaced)
-	h.buf = append(h.buf, key...)
-	return h.sum()
+// of returns an update's ID, and notes how long it is to be remembered. The
+// key is its natural one, or what is a part of the ID beside the data.
+func (h *identity) of(u *draft, key []byte) ID {
+	if e := &h.doc.entries[u.entry]; e != h.entry || u.field != h.field {
+		h.begin(e, u.field)
+	}
+	h.doc.abridge(u.scope, h.spaced)
+	h.buf = h.buf[:h.prefix]
+	if u.kind == kindOfField {
+		h.buf = append(h.buf, 'f')
+	} else {
+		h.buf = append(h.buf, kindParts[u.kind]...)
+	}
+	var id ID
+	switch {
+	case u.keyed:
+		h.buf = h.part(append(h.buf, 'k'), h.doc.brief(u.scope))
+		h.buf = append(h.buf, key...)
+		id = h.sum()
+	case u.own || h.doc.literal(u.time).tellsTime():
+		h.buf = append(append(h.buf, 's'), key...)
+		h.buf = appendCompact(h.buf, h.doc.literal(u.essence()), h.spaced)
+		id = h.sum()
+	default:
+		id = h.counted(u, key)
+		if !h.doc.literal(h.entry.time).tellsTime() {
+			u.retention = RetainBriefly
+		}
+	}
+	if h.test {
+		u.retention = RetainNever
+	}
+	return id
 }
 
-// plain returns the ID of an event without a natural key.
-func (h *identity) plain(u *update) ID {
-	data := u.data[0]
-	if !u.whole() {
-		h.digest(u)
-		data = u.data[1]
-	}
-	h.begin(u, 'd')
-	h.buf = appendPart(h.buf, h.doc.literal(h.entry.time), h.spaced)
+// counted returns the ID of an update that only its entry's time and its
+// ordinal tell from one with the same data.
+func (h *identity) counted(u *draft, key []byte) ID {
+	h.buf = h.part(append(h.buf, 'd'), h.doc.brief(h.entry.time))
 	ordinal := len(h.buf)
-	h.buf = append(h.buf, 0, 0, 0, 0)
-	if !u.whole() {
-		h.buf = append(h.buf, h.around[:]...)
-	}
-	h.buf = appendCompact(h.buf, h.doc.literal(data), h.spaced)
+	h.buf = append(append(h.buf, 0, 0, 0, 0), key...)
+	h.buf = appendCompact(h.buf, h.doc.literal(u.essence()), h.spaced)
 	id := h.sum()
 	n := h.seen[id]
 	h.seen[id] = n + 1
@@ -141,27 +179,35 @@ func (h *identity) plain(u *update) ID {
 	return h.sum()
 }
 
-// begin writes what is a part of every identity, and which form follows.
-func (h *identity) begin(u *update, form byte) {
-	if e := &h.doc.entries[u.entry]; e != h.entry {
-		h.buf = appendPart(h.buf[:0], h.doc.literal(e.object), h.spaced)
-		h.buf = appendPart(h.buf, h.doc.origin(e), h.spaced)
-		h.entry, h.prefix = e, len(h.buf)
+// kindParts are the kinds as they stand in IDs.
+var kindParts = func() [][]byte {
+	parts := make([][]byte, len(kindLiterals))
+	for k, l := range kindLiterals {
+		parts[k] = appendPart(nil, l, false)
 	}
-	h.buf = appendPart(h.buf[:h.prefix], h.doc.kindLiteral(u), h.spaced)
-	h.buf = append(h.buf, form)
+	return parts
+}()
+
+// begin writes what is a part of the identity of each update of a field of an
+// entry.
+func (h *identity) begin(e *entry, field span) {
+	d := h.doc
+	if e != h.entry {
+		for _, shared := range []span{e.object, d.origin(e), e.time} {
+			d.abridge(shared, h.spaced)
+		}
+		h.entry = e
+		h.test = d.literal(d.origin(e)).says(testEntry)
+	}
+	d.abridge(field, h.spaced)
+	h.field = field
+	h.buf = h.part(h.buf[:0], d.brief(e.object))
+	h.buf = h.part(h.buf, d.brief(d.origin(e)))
+	h.buf = h.part(h.buf, d.brief(field))
+	h.prefix = len(h.buf)
 }
 
-// digest has around stand for what is before and behind the event's element.
-func (h *identity) digest(u *update) {
-	if u.data[0] == h.head && u.data[2] == h.tail {
-		return
-	}
-	h.head, h.tail = u.data[0], u.data[2]
-	h.buf = appendCompact(h.buf[:0], h.doc.literal(h.head), h.spaced)
-	h.buf = appendCompact(append(h.buf, 0), h.doc.literal(h.tail), h.spaced)
-	h.around, h.entry = sha256.Sum256(h.buf), nil
-}
+func (h *identity) part(dst []byte, l literal) []byte { return appendPart(dst, l, h.spaced) }
 
 func (h *identity) sum() ID {
 	sum := sha256.Sum256(h.buf)

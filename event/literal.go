@@ -30,6 +30,9 @@ func (l literal) text() []byte {
 // word returns what the literal says as a string, which is not made anew if it
 // is one of the words.
 func word(l literal) string {
+	if len(l) > longest {
+		return string(l.text())
+	}
 	if word, ok := words[string(l)]; ok {
 		return word
 	}
@@ -70,11 +73,31 @@ func (l literal) isName() bool { return len(l) > 2 && l[0] == '"' }
 func (l literal) isTrue() bool { return string(l) == "true" }
 
 // says reports whether the literal is a string, or a number, of that text.
-func (l literal) says(text string) bool { return string(l.text()) == text }
+func (l literal) says(text string) bool {
+	const longestEscape = len(`\u0000`)
+	if n := len(l); n < len(text) || n > len(`""`)+longestEscape*len(text) {
+		return false // not looked at: it may be a million times as long
+	}
+	return string(l.text()) == text
+}
 
 // saysSomething reports whether the literal has a text that is not empty.
 func (l literal) saysSomething() bool {
 	return len(l) > 0 && (l.isNumber() || l.isName())
+}
+
+// same reports whether the literal says the same as another, which may be
+// nil. What is longer than any id says the same as nothing.
+func (l literal) same(other literal) bool {
+	switch {
+	case len(l) == 0 || len(other) == 0 || len(l) > longest || len(other) > longest:
+		return false
+	case bytes.Equal(l.raw(), other.raw()):
+		return true
+	case bytes.IndexByte(l, '\\') < 0 && bytes.IndexByte(other, '\\') < 0:
+		return false
+	}
+	return bytes.Equal(l.text(), other.text())
 }
 
 // present reports whether the literal can tell one update from another: null

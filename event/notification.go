@@ -1,38 +1,59 @@
 package event
 
+import "slices"
+
 // notification reads one notification: an object with its entries, or with
 // the values of Threads.
 func (s *scanner) notification() {
 	s.object, s.whatsApp = span{}, false
+	start := s.pos
 	if s.peek() != '{' {
 		s.newEntry()
 		s.unrecognized(s.value())
 		return
 	}
-	start := s.pos
 	if object := s.member(start, "object"); s.literal(object).isName() {
 		s.object, s.whatsApp = object, s.literal(object).says(objectWhatsApp)
 	}
 	s.pos = start
-	if s.find("entry") && s.nested() {
-		s.each(s.entry)
-		s.leave()
-		return
+	entries, others := false, false
+	for s.enter(); s.next(); {
+		switch string(s.name()) {
+		case "object":
+			s.skip()
+		case "entry":
+			if entries = s.nested(); entries {
+				s.each(s.entry)
+			} else {
+				s.skip()
+			}
+		default:
+			others = true
+			s.skip()
+		}
 	}
-	target := s.member(start, "target_id")
-	s.pos = start
-	if s.literal(target).saysSomething() && s.find("values") && s.nested() {
-		s.threads(start, target)
-		return
+	end := s.pos
+	switch whole := s.text[start:end]; {
+	case entries && others:
+		s.newEntry()
+		s.unrecognized(s.leftOver(whole, func(name, _ literal) bool { return !name.says("object") && !name.says("entry") }))
+	case entries:
+	case s.threads(start):
+	default:
+		s.newEntry()
+		s.unrecognized(spanOf(start, end))
 	}
-	s.pos = start
-	s.newEntry()
-	s.unrecognized(s.value())
+	s.pos = end
 }
 
-// threads reads the values of Threads, which come next in the notification
-// that begins at start.
-func (s *scanner) threads(start int, target span) {
+// threads reads the notification that begins at start if it is one of Threads,
+// and reports whether it is.
+func (s *scanner) threads(start int) bool {
+	target := s.member(start, "target_id")
+	s.pos = start
+	if !s.literal(target).saysSomething() || !s.find("values") || !s.nested() {
+		return false
+	}
 	values := s.pos
 	s.object = s.doc.threads()
 	s.whatsApp = false
@@ -41,6 +62,11 @@ func (s *scanner) threads(start int, target span) {
 	s.pos = values
 	s.each(s.readChange)
 	s.leave()
+	unknown := func(name, _ literal) bool { return !slices.Contains(threadsNames, string(name.text())) }
+	if whole := s.text[start:s.pos]; hasMember(whole, unknown) {
+		s.unrecognized(s.leftOver(whole, unknown))
+	}
+	return true
 }
 
 // member returns the value of a member of the object that begins at start.
@@ -55,16 +81,26 @@ func (s *scanner) member(start int, name string) span {
 // entry reads one entry of a notification.
 func (s *scanner) entry() {
 	e := s.newEntry()
-	start, first := s.pos, len(s.updates)
+	start := s.pos
 	if s.peek() != '{' {
 		s.unrecognized(s.value())
 		return
 	}
 	var (
-		known bool // there was something in it that the contract names
-		field span
-		value int // where it begins
+		known  bool // there was something in it that the contract names
+		others bool // and something that it does not
+		field  span
+		value  int // where it begins
 	)
+	list := func(read func()) {
+		if s.peek() != '[' {
+			others = true
+			s.skip()
+			return
+		}
+		known = true
+		s.each(read)
+	}
 	for s.enter(); s.next(); {
 		switch string(s.name()) {
 		case "id":
@@ -74,52 +110,64 @@ func (s *scanner) entry() {
 		case "time":
 			e.time = s.value()
 		case "changes":
-			known = s.list(s.readChange) || known
+			list(s.readChange)
 		case "messaging":
-			known = s.list(s.messaging) || known
+			list(s.messaging)
 		case "standby":
-			known = s.list(s.standby) || known
+			list(s.standby)
 		case "changed_fields":
-			known = s.list(s.changedField) || known
+			list(s.changedField)
+		case whatsAppCalls:
+			list(s.call)
 		case "field":
 			field = s.value()
 		case "value":
 			value = s.pos
 			s.skip()
 		default:
+			others = true
 			s.skip()
 		}
 	}
 	end := s.pos
-	if value > 0 && s.literal(field).isName() {
-		known = true
+	flat := value > 0 && s.literal(field).isName()
+	if flat {
 		s.pos = value
 		s.change = change{field: field, first: len(s.updates), arrays: s.change.arrays[:0]}
 		s.readValue()
 		s.addChange()
 		s.pos = end
+	} else if !field.empty() || value > 0 {
+		others = true
 	}
-	if !known {
-		s.updates = s.updates[:first]
+	switch whole := s.text[start:end]; {
+	case !known && !flat:
 		s.unrecognized(spanOf(start, end))
+	case others:
+		s.unrecognized(s.leftOver(whole, func(name, value literal) bool {
+			switch text := string(name.text()); {
+			case slices.Contains(entryNames, text):
+				return false
+			case slices.Contains(entryLists, text):
+				return value[0] != '['
+			case text == "field" || text == "value":
+				return !flat
+			}
+			return true
+		}))
 	}
 }
 
-// list reads a list of updates, each with read, and reports whether there was
-// a list. What stands there else is not recognized; should there be nothing
-// else in the entry, the whole entry is not.
-func (s *scanner) list(read func()) bool {
-	if s.peek() != '[' {
-		s.unrecognized(s.value())
-		return false
-	}
-	s.each(read)
-	return true
+// leftOver makes an object of some members of another.
+func (s *scanner) leftOver(object literal, kept func(name, value literal) bool) span {
+	return s.doc.compose(func(dst []byte) []byte { return appendSome(dst, object, kept) })
 }
 
 // A change is one element of changes, or of the values of Threads.
 type change struct {
-	field, value, data span
+	field, value, verb span
+	whole              span    // the change itself, with
+	others             bool    // members beside field and value
 	first              int     // of the updates in it
 	arrays             []array // the lists in its value whose elements are updates
 }
@@ -130,7 +178,7 @@ func (s *scanner) readChange() {
 		s.unrecognized(s.value())
 		return
 	}
-	start, others := s.pos, false
+	start := s.pos
 	s.change = change{first: len(s.updates), arrays: s.change.arrays[:0]}
 	for s.enter(); s.next(); {
 		switch string(s.name()) {
@@ -138,23 +186,21 @@ func (s *scanner) readChange() {
 			s.change.field = s.value()
 		case "value":
 			s.readValue()
+		case "verb":
+			s.change.verb, s.change.others = s.value(), true
 		default:
-			others = true
+			s.change.others = true
 			s.skip()
 		}
 	}
-	if others {
-		whole := s.text[start:s.pos]
-		s.change.data = s.doc.compose(func(dst []byte) []byte { return appendWithout(dst, whole, "field") })
-	}
+	s.change.whole = spanOf(start, s.pos)
 	s.addChange()
 }
 
 // readValue reads the value of the change.
 func (s *scanner) readValue() {
-	s.found = captures{}
+	s.found, s.itemKind = captures{}, 0
 	s.change.value = s.capture(valueNode, &s.found)
-	s.change.data = s.change.value
 }
 
 // addChange adds what the change is.
@@ -171,15 +217,84 @@ func (s *scanner) addChange() {
 		k = kindOfField
 	}
 	u := s.add(k)
-	u.field, u.data[0] = c.field, c.data
-	if c.value.empty() {
-		return
+	u.field, u.data[0] = c.field, c.value
+	if c.others {
+		u.data[0] = s.leftOver(s.literal(c.whole), func(name, _ literal) bool { return !name.says("field") })
 	}
-	u.time = s.found[timestamp]
-	u.subject = s.first(valueSubjects, &s.found)
-	if named {
-		u.key = s.naturalKey(keysOf(valueKeys, s.literal(c.field).text()), &s.found)
+	if !c.value.empty() {
+		s.describe(u)
 	}
+}
+
+// describe adds what the change's value says of the update.
+func (s *scanner) describe(u *draft) {
+	found := &s.found
+	field := s.fieldOf(u)
+	u.time = s.first(valueTimes, found)
+	if u.time == found[createdTime] && !s.once() {
+		u.time = span{}
+	}
+	switch {
+	case u.kind != kindOfField:
+	case s.whatsApp:
+		u.own = s.ownID(field)
+		if u.scope = s.within(found[addressee], handoverTo); !u.scope.empty() {
+			u.party = s.first(handoverFrom, found)
+		}
+	case field.item:
+		content := s.content()
+		u.key = s.naturalKey(u, content, keysOfKind[content], found)
+		u.subject = s.first(itemSubjects, found)
+		s.between(u)
+	default:
+		u.key = s.naturalKey(u, kindOfField, field.keys, found)
+		u.own = s.ownID(field)
+		u.party, u.about = s.first(field.about, found), true
+	}
+	if u.subject.empty() {
+		u.subject = s.first(valueSubjects, found)
+	}
+}
+
+// fieldOf returns what is known of the update's field.
+func (s *scanner) fieldOf(u *draft) *changeField {
+	if u.kind != kindOfField {
+		return &noField
+	}
+	object := s.doc.literal(s.object)
+	for _, f := range fieldsByName[string(s.literal(u.field).text())] {
+		if f.object == "" || object.says(f.object) {
+			return f
+		}
+	}
+	for _, f := range fieldsByName[""] {
+		if object.says(f.object) {
+			return f
+		}
+	}
+	return &noField
+}
+
+var noField changeField
+
+// once reports whether what happened can have happened only once to the thing
+// that the value is about.
+func (s *scanner) once() bool {
+	verb := s.found[valueVerb]
+	if verb.empty() {
+		verb = s.change.verb
+	}
+	return verb.empty() || slices.ContainsFunc(onceVerbs, s.literal(verb).says)
+}
+
+// ownID reports whether the value names an id which tells that an equal value
+// is the same update.
+func (s *scanner) ownID(field *changeField) bool {
+	if len(field.own) == 0 || s.first(field.own, &s.found).empty() {
+		return false
+	}
+	item := s.found[valueItem]
+	return s.once() && (item.empty() || s.literal(item).says(commentItem))
 }
 
 // changedField reads the name of a field that changed.
@@ -205,20 +320,53 @@ func (s *scanner) item(k kind) {
 		s.unrecognized(s.value())
 		return
 	}
-	s.found, s.itemKind = captures{}, 0
+	clear(s.found[:itemMemberCount])
+	s.itemKind = 0
 	data := s.capture(itemNode, &s.found)
-	switch {
-	case k > 0:
-	case s.literal(s.found[messageIsEcho]).isTrue():
-		k = kindEcho
-	case s.itemKind > 0:
-		k = s.itemKind
-	default:
-		k = kindMessaging
+	content := s.content()
+	if k == 0 {
+		k = content
 	}
 	u := s.add(k)
 	u.data[0] = data
-	u.time = s.found[timestamp]
+	u.time = s.first(itemTimes, &s.found)
 	u.subject = s.first(itemSubjects, &s.found)
-	u.key = s.naturalKey(keysOfKind[k], &s.found)
+	u.key = s.naturalKey(u, content, keysOfKind[content], &s.found)
+	s.between(u)
+}
+
+// content returns the kind of what the item that has been read holds.
+func (s *scanner) content() kind {
+	switch {
+	case s.literal(s.found[messageIsEcho]).isTrue():
+		return kindEcho
+	case s.itemKind > 0:
+		return s.itemKind
+	}
+	return kindMessaging
+}
+
+// between notes who the item that has been read comes from, and whom it goes
+// to.
+func (s *scanner) between(u *draft) {
+	u.sides, u.echo = true, s.literal(s.found[messageIsEcho]).isTrue()
+	u.party, u.other = s.first(itemFrom, &s.found), s.found[addressee]
+}
+
+// call reads a call of Messenger.
+func (s *scanner) call() {
+	if s.peek() != '{' {
+		s.unrecognized(s.value())
+		return
+	}
+	found := &s.inElement
+	clear(found[:elementMemberCount])
+	data := s.capture(elementNode, found)
+	u := s.add(callsKind)
+	u.data[0] = data
+	u.time = s.first(elementTimes, found)
+	u.subject = s.first(elementSubjects, found)
+	u.key = s.naturalKey(u, callsKind, keysOfKind[callsKind], found)
+	u.sides = true
+	u.party, u.other = s.first(callFrom, found), s.first(callTo, found)
 }

@@ -17,15 +17,38 @@ func members(object literal) iter.Seq2[literal, literal] {
 	}
 }
 
-// appendWithout appends an object without one of its members.
-func appendWithout(dst []byte, object literal, drop string) []byte {
+// elements yields the elements of a list.
+func elements(list literal) iter.Seq[literal] {
+	return func(yield func(literal) bool) {
+		c := cursor{text: list}
+		for c.enter(); c.next(); {
+			element := c.value()
+			if !yield(list[element.from:element.to]) {
+				return
+			}
+		}
+	}
+}
+
+// appendSome appends an object with those of its members that are kept.
+func appendSome(dst []byte, object literal, kept func(name, value literal) bool) []byte {
 	dst = append(dst, '{')
 	for name, value := range members(object) {
-		if !name.says(drop) {
+		if kept(name, value) {
 			dst = appendMember(dst, name, value)
 		}
 	}
 	return closeObject(dst)
+}
+
+// hasMember reports whether an object has a member of some sort.
+func hasMember(object literal, is func(name, value literal) bool) bool {
+	for name, value := range members(object) {
+		if is(name, value) {
+			return true
+		}
+	}
+	return false
 }
 
 // appendMember appends a member and the comma behind it.

@@ -19,13 +19,14 @@ func Held(events []Event) int {
 		return 0
 	}
 	doc := events[0].doc
-	return cap(events)*eventSize + cap(doc.entries)*entrySize + cap(doc.made)
+	return cap(events)*eventSize + cap(doc.entries)*entrySize + cap(doc.made) + len(doc.digests)*digestSize
 }
 
 // What an update takes at most while it is read, what of it is an event
 // afterwards, and what an entry is.
 const (
 	updateRoom = 256
-	eventSize  = 80
+	eventSize  = 96
 	entrySize  = 32
+	digestSize = 64
 )

@@ -25,18 +25,23 @@ type scanner struct {
 	updates []draft
 	keys    []byte // the natural keys of the updates
 
-	change   change   // that is being read
-	found    captures // in the item or the value that is being read
-	itemKind kind     // of the item that is being read, or 0
+	change    change   // that is being read
+	found     captures // in the item or the value that is being read
+	inElement captures // in the element of its list
+	itemKind  kind     // of the item that is being read, or 0
 
 	identity identity
 }
 
-// A draft is an update, and what its ID will be made of.
+// A draft is an update, and what its ID and its conversation will be made of.
 type draft struct {
 	update
-	key   span // in scanner.keys
-	phone span // WhatsApp's phone_number_id, for elements of its arrays
+	key   span // in scanner.keys: a natural key, or what stands beside the data
+	keyed bool // it is a natural key
+	own   bool // the data names an id of its own
+	sides bool // party and other are the sides of a conversation, in which
+	echo  bool // the customer is the other one
+	other span
 }
 
 // most is how much scratch space is worth keeping: Meta sends up to a thousand

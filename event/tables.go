@@ -3,8 +3,10 @@ package event
 import "slices"
 
 // What Meta's products call things. Everything that this package knows about
-// a single product stands in this file; the code beside it only follows the
-// tables.
+// a single product stands in the tables: here, what there is and where it
+// stands; in tables_keys.go, what tells updates apart and what order is kept
+// in; in documented.go, the names of objects and fields. The code beside them
+// only follows them.
 
 const (
 	objectWhatsApp  = "whatsapp_business_account"
@@ -18,6 +20,9 @@ var (
 	threadsLiteral = quoted(objectThreads)
 	unknownLiteral = quoted(objectUnknown)
 )
+
+// quoted makes a literal of a string that needs no escapes.
+func quoted(s string) literal { return literal(`"` + s + `"`) }
 
 // A kind is what happened: the field of a change, or one of kindLiterals.
 type kind uint8
@@ -33,8 +38,12 @@ const (
 
 var (
 	firstArrayKind = firstItemKind + kind(len(messagingKinds))
-	errorsKind     = firstArrayKind + kind(slices.Index(whatsAppArrays, whatsAppErrors))
+	statusesKind   = arrayKind(whatsAppStatuses)
+	errorsKind     = arrayKind(whatsAppErrors)
+	callsKind      = arrayKind(whatsAppCalls)
 )
+
+func arrayKind(name string) kind { return firstArrayKind + kind(slices.Index(whatsAppArrays, name)) }
 
 // kindLiterals are the kinds as JSON strings.
 var kindLiterals = func() []literal {
@@ -49,25 +58,6 @@ var kindLiterals = func() []literal {
 	return kinds
 }()
 
-// words are the kinds, and those objects and fields that come often, by their
-// literals.
-var words = func() map[string]string {
-	words := make(map[string]string)
-	for _, word := range []string{
-		objectWhatsApp, objectInstagram, objectThreads, objectUnknown, "page", "user",
-		"feed", "mention", "leadgen", "ratings", "comments", "live_comments", "mentions", "story_insights", "replies",
-	} {
-		words[string(quoted(word))] = word
-	}
-	for _, l := range kindLiterals[kindUnrecognized:] {
-		words[string(l)] = string(l.text())
-	}
-	return words
-}()
-
-// quoted makes a literal of a string that needs no escapes.
-func quoted(s string) literal { return literal(`"` + s + `"`) }
-
 // messagingKinds names the kind of an item of messaging[] by the member it
 // holds, in the words of Meta's subscription fields. The first one that the
 // item holds counts.
@@ -79,31 +69,70 @@ var messagingKinds = []struct{ member, kind string }{
 	{"delivery", "message_deliveries"},
 	{"read", "message_reads"},
 	{"optin", "messaging_optins"},
+	{"optout", "messaging_optouts"},
 	{"referral", "messaging_referrals"},
 	{"account_linking", "messaging_account_linking"},
 	{"pass_thread_control", "messaging_handovers"},
 	{"take_thread_control", "messaging_handovers"},
 	{"request_thread_control", "messaging_handovers"},
 	{"app_roles", "messaging_handovers"},
-	{"policy-enforcement", "messaging_policy_enforcement"},
+	{"policy_enforcement", "messaging_policy_enforcement"},
+	{"policy-enforcement", "messaging_policy_enforcement"}, // until 2026
 	{"payment", "messaging_payments"},
 	{"pre_checkout", "messaging_pre_checkouts"},
 	{"checkout_update", "messaging_checkout_updates"},
 	{"game_play", "messaging_game_plays"},
 	{"messaging_feedback", "messaging_feedback"},
+	{"response_feedback", "response_feedback"},
+	{"messaging_customer_information", "messaging_customer_information"},
+	{"messaging_in_thread_lead_form_submit", "messaging_in_thread_lead_form_submit"},
+	{"lead_form", "messaging_in_thread_lead_form_submit"},
+	{"order", "send_cart"},
+	{"call_permission_reply", "call_permission_reply"},
+	{"call_settings_update", "call_settings_update"},
+	{"message_context", "message_context"},
+	{"messaging_integrity", "messaging_integrity"},
+	{"inbox_labels", "inbox_labels"},
+	{"marketing_message_delivery_failed", "marketing_message_delivery_failed"},
+	// These are members of the whole shape, which has no name.
+	{"violations", "business_integrity"},
+	{"restrictions", "business_integrity"},
+	{"messenger_subscription_token", "marketing_message_delivery_failed"},
 }
 
 // whatsAppArrays are the lists in the value of a WhatsApp change that give an
 // event for each element. errors is one only where it stands alone; beside
-// one of the others it describes that one.
+// one of the others it describes that one. In the value of the field standby,
+// the lists stand in a member of that name.
 var whatsAppArrays = []string{
-	"messages", "statuses", whatsAppErrors, "calls", "groups",
+	"messages", whatsAppStatuses, whatsAppErrors, whatsAppCalls, "groups",
 	"message_echoes", "state_sync", "user_preferences", "user_id_update",
+	"automatic_events", "user_actions",
 }
 
-const whatsAppErrors = "errors"
+const (
+	whatsAppStatuses = "statuses"
+	whatsAppErrors   = "errors"
+	whatsAppCalls    = "calls" // and Messenger's, which stand in the entry
+	whatsAppStandby  = "standby"
+)
 
-// A member is something in an update that the tables below speak of.
+// neighbours names the member of a WhatsApp value that speaks of all the
+// elements of its lists, and so depends on which of them come together.
+const neighbours = "contacts"
+
+// entryLists are the lists of an entry that hold updates.
+var entryLists = []string{"changes", "messaging", "standby", "changed_fields", whatsAppCalls}
+
+// What an entry, and a notification of Threads, say of themselves. It is no
+// update.
+var (
+	entryNames   = []string{"id", "uid", "time"}
+	threadsNames = []string{"object", "app_id", "topic", "target_id", "time", "subscription_id", "has_uid_field", "values"}
+)
+
+// A member is something in an update that the tables speak of. These are those
+// of an item of messaging[] or standby[].
 type member uint8
 
 const (
@@ -112,9 +141,15 @@ const (
 	timestamp // of an item, a value or an element
 
 	senderID
+	senderRef
+	senderPhone
+	senderUserID
+	addressee
+	optinRef
 	messageMID
 	messageIsEcho
 	messageIsDeleted
+	messageNumber
 	editMID
 	editNumber
 	reactionMID
@@ -126,33 +161,78 @@ const (
 	deliveryMIDs
 	readWatermark
 	readMID
+	readMIDs
 
+	itemMemberCount
+)
+
+// Those of the value of a change, beside an item's.
+const (
+	createdTime member = iota + itemMemberCount
+	valueTime
+	eventTime
+	updatedTime
+	tierTime
+	deletedAt
+	valueVerb
+	valueItem
 	valueID
 	leadgenID
 	commentID
 	postID
+	mediaID
+	mediaObjectID
+	certificateID
+	phishingID
+	historyID
 	phoneNumberID
-
-	elementID
-	elementEvent
-	elementStatus
-	recipientID
-	recipientUserID
-	recipientParticipantID
-	recipientParticipantUserID
 
 	memberCount
 )
 
+// Those of an element of one of the whatsAppArrays, beside timestamp. They need
+// not differ from those of an item.
+const (
+	metadataTimestamp member = iota + timestamp + 1
+	elementID
+	elementEvent
+	elementStatus
+	callStatus
+	callDirection
+	sessionVersion
+	clickID
+	groupID
+	fromID
+	fromUserID
+	toID
+	toUserID
+	recipientID
+	recipientUserID
+	recipientParticipantID
+	recipientParticipantUserID
+	waID
+	userID
+	currentUserID
+	novelty // any member that the table does not know
+
+	elementMemberCount
+)
+
 // Where the members stand: in an item of messaging[] or standby[], in the
-// value of a change, in an element of one of the whatsAppArrays.
+// value of a change, in an element of one of the whatsAppArrays. The value of
+// a messaging field is an item, so all places of an item are also places of a
+// value. The number 0 stands for the first element of a list.
 var (
 	itemMembers = map[string]member{
 		"timestamp":             timestamp,
 		"sender.id":             senderID,
+		"sender.user_ref":       senderRef,
+		"recipient":             addressee, // looked into only where the sender is not the customer
+		"optin.user_ref":        optinRef,
 		"message.mid":           messageMID,
 		"message.is_echo":       messageIsEcho,
 		"message.is_deleted":    messageIsDeleted,
+		"message.num_edit":      messageNumber,
 		"message_edit.mid":      editMID,
 		"message_edit.num_edit": editNumber,
 		"reaction.mid":          reactionMID,
@@ -164,99 +244,73 @@ var (
 		"delivery.mids":         deliveryMIDs,
 		"read.watermark":        readWatermark,
 		"read.mid":              readMID,
+		"read.mids":             readMIDs,
+		"sender.phone_number":   senderPhone, // of WhatsApp's messaging_handovers, like the next
+		"sender.user_id":        senderUserID,
 	}
 	valueMembers = map[string]member{
-		"timestamp":                timestamp,
-		"id":                       valueID,
-		"leadgen_id":               leadgenID,
-		"comment_id":               commentID,
-		"post_id":                  postID,
-		"metadata.phone_number_id": phoneNumberID,
+		"created_time":                      createdTime,
+		"time":                              valueTime,
+		"event_time":                        eventTime,
+		"updated_timestamp":                 updatedTime,
+		"volume_tier_info.tier_update_time": tierTime,
+		"deleted_at":                        deletedAt,
+		"verb":                              valueVerb,
+		"item":                              valueItem,
+		"id":                                valueID,
+		"leadgen_id":                        leadgenID,
+		"comment_id":                        commentID,
+		"post_id":                           postID,
+		"media_id":                          mediaID,
+		"media.id":                          mediaObjectID,
+		"certificate_id":                    certificateID,
+		"ct_cert.id":                        phishingID,
+		"history.0.threads.0.messages.0.id": historyID,
+		"metadata.phone_number_id":          phoneNumberID,
 	}
 	elementMembers = map[string]member{
 		"timestamp":                     timestamp,
+		"metadata.timestamp":            metadataTimestamp,
 		"id":                            elementID,
 		"event":                         elementEvent,
 		"status":                        elementStatus,
+		"call_status":                   callStatus,
+		"direction":                     callDirection,
+		"session.version":               sessionVersion,
+		"group_id":                      groupID,
+		"from":                          fromID,
+		"from_user_id":                  fromUserID,
+		"to":                            toID,
+		"to_user_id":                    toUserID,
 		"recipient_id":                  recipientID,
 		"recipient_user_id":             recipientUserID,
 		"recipient_participant_id":      recipientParticipantID,
 		"recipient_participant_user_id": recipientParticipantUserID,
+		"wa_id":                         waID,
+		"user_id":                       userID,
+		"user_id.current":               currentUserID,
+		"marketing_messages_link_click_data.click_id": clickID,
 	}
+	// statusMembers are all that a status may hold without being another than
+	// its natural key tells.
+	statusMembers = append([]string{
+		"type", "conversation", "pricing", "errors", "biz_opaque_callback_data", "recipient_type",
+		"parent_recipient_user_id", "recipient_parent_user_id", "recipient_participant_parent_user_id",
+	}, "id", "status", "timestamp", "recipient_id", "recipient_user_id", "recipient_participant_id", "recipient_participant_user_id")
 )
 
-// A naturalKey tells an update of one kind from all others of its object,
-// entry and kind, however often and whenever Meta sends it. It counts where
-// all of must are there; a missing one of may is a value like any other. What
-// no natural key fits is told apart by its data and its entry's time, because
-// to deliver an update twice is better than to take it for another.
-type naturalKey struct {
-	kind      string
-	object    string // only in notifications of this object; empty: in any
-	must, may []member
-}
-
+// When an update happened, for the time of its event: the first one there is.
+// What counts only with some verbs is the time of the thing that the update is
+// about.
 var (
-	itemKeys = []naturalKey{
-		{kind: "messages", must: []member{messageMID}, may: []member{messageIsDeleted}}, // an unsend reuses the mid
-		{kind: "message_echoes", must: []member{messageMID}, may: []member{messageIsDeleted}},
-		{kind: "standby", must: []member{messageMID}, may: []member{messageIsDeleted, messageIsEcho}},
-		{kind: "message_edits", must: []member{editMID, editNumber}},
-		{kind: "message_reactions", must: []member{reactionMID, senderID, reactionAction, timestamp}, may: []member{reactionEmoji}},
-		{kind: "messaging_postbacks", must: []member{postbackMID}},
-		{kind: "messaging_postbacks", must: []member{senderID, timestamp, postbackPayload}},
-		{kind: "message_deliveries", must: []member{senderID, deliveryWatermark}, may: []member{deliveryMIDs}},
-		{kind: "message_reads", must: []member{senderID, readWatermark}, may: []member{readMID}},
-		{kind: "message_reads", must: []member{senderID, readMID}},
-	}
-	valueKeys = []naturalKey{
-		{kind: "leadgen", must: []member{leadgenID}},
-		{kind: "comments", object: objectInstagram, must: []member{valueID}},
-		{kind: "live_comments", object: objectInstagram, must: []member{valueID}},
-	}
-	// The value's phone_number_id is a part of each of these. The status of a
-	// message to a group is about one participant of it.
-	elementKeys = []naturalKey{
-		{kind: "messages", must: []member{elementID}},
-		{kind: "message_echoes", must: []member{elementID}},
-		{kind: "statuses", must: []member{elementID, elementStatus, timestamp, recipientID}, may: participant},
-		{kind: "statuses", must: []member{elementID, elementStatus, timestamp, recipientUserID}, may: participant},
-		{kind: "calls", must: []member{elementID, elementEvent}},
-		{kind: "calls", must: []member{elementID, elementStatus}},
-	}
+	itemTimes    = []member{timestamp}
+	valueTimes   = []member{deletedAt, timestamp, createdTime, valueTime, eventTime, updatedTime, tierTime}
+	elementTimes = []member{timestamp, metadataTimestamp}
 )
-
-var participant = []member{recipientUserID, recipientParticipantID, recipientParticipantUserID}
-
-// keysOfKind are the natural keys of each kind that is no field.
-var keysOfKind = func() [][]naturalKey {
-	all := make([][]naturalKey, 0, len(kindLiterals))
-	for k, literal := range kindLiterals {
-		keys := itemKeys
-		if kind(k) >= firstArrayKind {
-			keys = elementKeys
-		}
-		all = append(all, keysOf(keys, literal.text()))
-	}
-	return all
-}()
-
-// keysOf returns the keys of one kind, which stand together.
-func keysOf(keys []naturalKey, kind []byte) []naturalKey {
-	from := 0
-	for from < len(keys) && keys[from].kind != string(kind) {
-		from++
-	}
-	to := from
-	for to < len(keys) && keys[to].kind == string(kind) {
-		to++
-	}
-	return keys[from:to]
-}
 
 // The update's own id, for the subject of its event: the first one there is.
 var (
 	itemSubjects    = []member{messageMID, editMID, postbackMID}
-	valueSubjects   = []member{leadgenID, commentID, postID, valueID}
-	elementSubjects = []member{elementID}
+	valueSubjects   = []member{leadgenID, commentID, postID, valueID, certificateID}
+	elementSubjects = []member{elementID, clickID}
 )

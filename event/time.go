@@ -23,6 +23,9 @@ const lastSecond = 253402300799
 // milliseconds since 1970, told apart by their magnitude, as a number or in a
 // string, or ISO 8601. It returns the zero time for anything else.
 func parseTime(l literal) time.Time {
+	if len(l) > longest {
+		return time.Time{}
+	}
 	text := l.text()
 	if len(text) == 0 {
 		return time.Time{}
@@ -48,6 +51,19 @@ func parseTime(l literal) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// tellsTime reports whether the literal is a point in time. The beginning of
+// 1970 is what those write who know of none.
+func (l literal) tellsTime() bool {
+	if len(l) > longest {
+		return false
+	}
+	if n, ok := parseInt(l.text()); ok {
+		return n > 0 && (n < firstMillisecond || n <= lastSecond*1000)
+	}
+	at := parseTime(l)
+	return !at.IsZero() && at.Unix() > 0
 }
 
 // notDecimal reports whether r stands in no number of JSON, as it may in
