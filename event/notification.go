@@ -249,6 +249,7 @@ func (s *scanner) describe(u *draft) {
 	default:
 		u.key = s.naturalKey(u, kindOfField, field.keys, found)
 		u.own = s.ownID(field)
+		u.subject = s.first(field.subject, found)
 		u.party, u.about = s.first(field.about, found), true
 	}
 	if u.subject.empty() {

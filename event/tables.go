@@ -12,6 +12,7 @@ const (
 	objectWhatsApp  = "whatsapp_business_account"
 	objectInstagram = "instagram"
 	objectThreads   = "threads"
+	objectApp       = "app" // what Meta signs for an app's other callback URLs
 	objectUnknown   = "unknown"
 )
 
@@ -174,6 +175,8 @@ const (
 	updatedTime
 	tierTime
 	deletedAt
+	issuedAt
+	signedUserID
 	valueVerb
 	valueItem
 	valueID
@@ -255,6 +258,8 @@ var (
 		"updated_timestamp":                 updatedTime,
 		"volume_tier_info.tier_update_time": tierTime,
 		"deleted_at":                        deletedAt,
+		"issued_at":                         issuedAt, // of signed requests, like the next
+		"user_id":                           signedUserID,
 		"verb":                              valueVerb,
 		"item":                              valueItem,
 		"id":                                valueID,
@@ -304,7 +309,7 @@ var (
 // about.
 var (
 	itemTimes    = []member{timestamp}
-	valueTimes   = []member{deletedAt, timestamp, createdTime, valueTime, eventTime, updatedTime, tierTime}
+	valueTimes   = []member{deletedAt, timestamp, createdTime, valueTime, eventTime, updatedTime, tierTime, issuedAt}
 	elementTimes = []member{timestamp, metadataTimestamp}
 )
 

@@ -80,6 +80,7 @@ type changeField struct {
 	item          bool         // the value is what an item of messaging[] is
 	keys          []naturalKey // of the value, if it is no item
 	own           []member     // an id that no other update of the field has with the same value
+	subject       []member     // the subject, where it is none of valueSubjects
 	about         []member     // the post or the media that is commented on: the first one there is
 }
 
@@ -101,6 +102,7 @@ var changeFields = []changeField{
 	{object: objectThreads, own: []member{valueID}}, // of all fields
 	{object: objectWhatsApp, field: "history", own: []member{historyID}},
 	{object: objectWhatsApp, field: "messaging_handovers"},
+	{object: objectApp, subject: []member{signedUserID}}, // of all fields
 	{object: "certificate_transparency", field: "certificate", own: []member{certificateID}},
 	{object: "certificate_transparency", field: "phishing", own: []member{phishingID}},
 
