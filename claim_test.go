@@ -135,8 +135,9 @@ func TestRepeatWithinANotification(t *testing.T) {
 	next := new(app)
 	wantAnswer(t, h, body(1, 2, 1, 3, 3, 1), next, 200, "")
 	ledger.want(t, "claim 3 for 15s", "commit 3 for 168h0m0s")
-	for i, id := range []string{"wamid.1", "wamid.2", "wamid.3"} {
-		if len(next.bodies) != 3 || !strings.Contains(next.bodies[i], id) {
+	all := strings.Join(next.bodies, "")
+	for _, id := range []string{"wamid.1", "wamid.2", "wamid.3"} {
+		if len(next.bodies) != 3 || !strings.Contains(all, id) {
 			t.Fatalf("got %q, want the messages 1, 2 and 3 once each", next.bodies)
 		}
 	}
@@ -145,6 +146,69 @@ func TestRepeatWithinANotification(t *testing.T) {
 	wantAnswer(t, off, body(1, 2, 1), next, 200, "")
 	if len(next.bodies) != 3 {
 		t.Errorf("got %d events with dedup off, want 3", len(next.bodies))
+	}
+}
+
+// TestSamplesAreNeverRemembered presses the Dashboard's Test button ten times,
+// and has a batch with two of its samples.
+func TestSamplesAreNeverRemembered(t *testing.T) {
+	const sample = `{"id":"0","time":1700000000,"changes":[{"field":"feed","value":{"item":"status"}}]}`
+	for _, deliver := range modes {
+		h := provisioned(t, mode(deliver))
+		next := new(app)
+		for range 10 {
+			wantAnswer(t, h, `{"object":"page","entry":[`+sample+`]}`, next, 200, "")
+		}
+		wantAnswer(t, h, `{"object":"page","entry":[`+sample+`,`+sample+`]}`, next, 200, "")
+		if got := strings.Count(strings.Join(next.bodies, ""), `"item"`); got != 12 {
+			t.Errorf("%s: got %d samples, want 12", deliver, got)
+		}
+	}
+}
+
+// TestEventsWithoutATimeAreRememberedBriefly has an alert that looks the same
+// each time, of which Meta does not say when it happened.
+func TestEventsWithoutATimeAreRememberedBriefly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const alert = `{"object":"application","entry":[{"id":"1","changes":[{"field":"dev_alerts","value":{"type":"x"}}]}]}`
+		h := provisioned(t)
+		next := new(app)
+		for _, tc := range []struct {
+			after time.Duration
+			want  int
+		}{{0, 1}, {5 * time.Minute, 1}, {24 * time.Hour, 2}} {
+			time.Sleep(tc.after)
+			wantAnswer(t, h, alert, next, 200, "")
+			if len(next.bodies) != tc.want {
+				t.Errorf("%v later: got %d deliveries, want %d", tc.after, len(next.bodies), tc.want)
+			}
+		}
+	})
+}
+
+// TestConversationsKeepTheirOrderOverEntries has Meta cut what a customer wrote
+// into an entry for each message.
+func TestConversationsKeepTheirOrderOverEntries(t *testing.T) {
+	var entries []string
+	for n := range 8 {
+		for customer := range 3 {
+			entries = append(entries, fmt.Sprintf(`{"id":"7","time":%d,"messaging":[{"sender":{"id":"9%d"},"recipient":{"id":"7"},`+
+				`"timestamp":%d,"message":{"mid":"m_%d.%d","text":"x"}}]}`, 1_700_000_000_000+n, customer, 1_700_000_000_000+n, customer, n))
+		}
+	}
+	next := new(app)
+	wantAnswer(t, provisioned(t), `{"object":"page","entry":[`+strings.Join(entries, ",")+`]}`, next, 200, "")
+	last := make(map[string]string)
+	for _, body := range next.bodies {
+		_, mid, _ := strings.Cut(body, `"subject":"m_`)
+		customer, n := mid[:1], mid[2:3]
+		if n < last[customer] {
+			t.Errorf("got message %s of customer %s after %s", n, customer, last[customer])
+		}
+		last[customer] = n
+	}
+	if len(next.bodies) != 24 {
+		t.Errorf("got %d events, want 24", len(next.bodies))
 	}
 }
 

@@ -257,7 +257,7 @@ func (m *model) pick() []int {
 func modelBody(events ...int) string {
 	entries := make([]string, len(events))
 	for i, e := range events {
-		entries[i] = fmt.Sprintf(`{"id":"%d","time":1700000000,"changes":[{"field":"feed","value":{"post_id":"post-%d."}}]}`, e%5, e)
+		entries[i] = fmt.Sprintf(`{"id":"%d","time":1700000000,"changes":[{"field":"feed","value":{"post_id":"post-%d."}}]}`, 1+e%5, e)
 	}
 	return `{"object":"page","entry":[` + strings.Join(entries, ",") + `]}`
 }

@@ -148,7 +148,7 @@ type Lane uint64
 
 // LaneOf returns the lane of what order is kept in, such as a conversation. It
 // is the same on every machine, and in every version: lanes are stored.
-func LaneOf(order string) Lane {
+func LaneOf[T string | []byte](order T) Lane {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
 	lane := uint64(offset)
 	for i := range len(order) {

@@ -168,9 +168,13 @@ func distinct(events []event.Event) (first, repeats []event.Event) {
 	seen := make(map[event.ID]struct{}, len(events))
 	first = events
 	for i := range events {
-		before := len(seen)
-		seen[events[i].ID()] = struct{}{}
-		if len(seen) == before {
+		repeated := false
+		if events[i].Retention() != event.RetainNever {
+			before := len(seen)
+			seen[events[i].ID()] = struct{}{}
+			repeated = len(seen) == before
+		}
+		if repeated {
 			if repeats == nil {
 				first = slices.Clone(events[:i])
 			}

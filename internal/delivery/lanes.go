@@ -4,30 +4,24 @@ import (
 	"sync"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
-// sendEach sends events one by one: those of an entry in their order, those of
-// several entries side by side.
+// sendEach sends events one by one: those of one conversation in their order,
+// whatever entries Meta put them into, and conversations side by side.
 func (d *delivery) sendEach(events []event.Event, l *Lease) []*Failure {
 	failures := make([]*Failure, len(events))
-	var (
-		running sync.WaitGroup
-		places  chan struct{}
-		first   int
-	)
-	for entry := range event.Entries(events) {
-		from, n := first, len(entry)
-		first += n
-		if n == len(events) {
-			d.sendInOrder(events, 0, l, failures)
-			break
-		}
-		if places == nil {
-			places = make(chan struct{}, d.Options.Parallel)
-		}
+	lanes := lanesOf(events)
+	if len(lanes) == 1 {
+		d.sendInOrder(events, lanes[0], l, failures)
+		return failures
+	}
+	var running sync.WaitGroup
+	places := make(chan struct{}, d.Options.Parallel)
+	for _, lane := range lanes {
 		places <- struct{}{}
 		running.Go(func() {
-			d.sendInOrder(entry, from, l, failures[from:])
+			d.sendInOrder(events, lane, l, failures)
 			<-places
 		})
 	}
@@ -35,15 +29,39 @@ func (d *delivery) sendEach(events []event.Event, l *Lease) []*Failure {
 	return failures
 }
 
-// sendInOrder sends events one after another. They are those of the lease from
-// the one at first; those that the lease has lost meanwhile are delivered
-// elsewhere.
-func (d *delivery) sendInOrder(events []event.Event, first int, l *Lease, failures []*Failure) {
+// lanesOf returns the indexes of the events of each conversation.
+func lanesOf(events []event.Event) [][]int {
+	if len(events) == 1 {
+		return [][]int{{0}}
+	}
+	var (
+		lanes  [][]int
+		places = make(map[store.Lane]int, len(events))
+		room   = make([]int, len(events)) // of lanes that stay with one event
+		text   []byte
+	)
 	for i := range events {
-		if !l.held(first + i) {
+		text = events[i].AppendConversation(text[:0])
+		lane := store.LaneOf(text)
+		if at, ok := places[lane]; ok {
+			lanes[at] = append(lanes[at], i)
+			continue
+		}
+		places[lane] = len(lanes)
+		room[i] = i
+		lanes = append(lanes, room[i:i+1:i+1])
+	}
+	return lanes
+}
+
+// sendInOrder sends the events of a lane one after another. Those that the
+// lease has lost meanwhile are delivered elsewhere.
+func (d *delivery) sendInOrder(events []event.Event, lane []int, l *Lease, failures []*Failure) {
+	for _, i := range lane {
+		if !l.held(i) {
 			continue
 		}
 		failures[i] = d.sendOne(events[i : i+1])
-		d.note(l, first+i, events[i:i+1], failures[i])
+		d.note(l, i, events[i:i+1], failures[i])
 	}
 }

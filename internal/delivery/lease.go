@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -52,7 +53,8 @@ const (
 	delivered             // and not yet recorded
 	recorded
 	failed
-	lost // to another delivery, because the lease has ended
+	forgotten // delivered, and not to be remembered
+	lost      // to another delivery, because the lease has ended
 )
 
 // claim claims events.
@@ -82,10 +84,16 @@ func (d *delivery) claim(ledger store.Ledger, events []event.Event) (*Lease, err
 // it fences claims within the store, and nothing outside knows of it.
 func newToken() store.Token { return store.Token(rand.Uint64()) } //nolint:gosec // see above
 
-// keys returns what a store knows events by.
+// keys returns what a store knows events by. Events that are not remembered
+// have a key of their own each time they come.
 func keys(events []event.Event) []store.Key {
 	keys := make([]store.Key, len(events))
 	for i := range events {
+		if events[i].Retention() == event.RetainNever {
+			binary.NativeEndian.PutUint64(keys[i][:8], rand.Uint64()) //nolint:gosec // unique is enough
+			binary.NativeEndian.PutUint64(keys[i][8:], rand.Uint64()) //nolint:gosec // likewise
+			continue
+		}
 		keys[i] = store.Key(events[i].ID())
 	}
 	return keys
@@ -121,14 +129,17 @@ func (l *Lease) note(first, n int, f *Failure) {
 	if l == nil {
 		return
 	}
-	fate := delivered
-	if f != nil {
-		fate = failed
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := first; i < first+n; i++ {
-		l.fates[i] = fate
+		switch {
+		case f != nil:
+			l.fates[i] = failed
+		case l.events[i].Retention() == event.RetainNever:
+			l.fates[i] = forgotten
+		default:
+			l.fates[i] = delivered
+		}
 	}
 }
 
@@ -169,7 +180,7 @@ func (l *Lease) settle() []event.Event {
 	defer l.storing.Unlock()
 	l.settled = true
 	l.record()
-	if _, keys := l.with(waiting, failed); len(keys) > 0 {
+	if _, keys := l.with(waiting, failed, forgotten); len(keys) > 0 {
 		ctx, cancel := within(context.Background(), storeTimeout)
 		defer cancel()
 		if err := l.ledger.Release(ctx, l.token, keys); err != nil {
@@ -203,7 +214,7 @@ func (l *Lease) record() {
 
 // unrecorded returns what is delivered and not recorded, of one window, and
 // takes it for recorded from now on.
-func (l *Lease) unrecorded() (keys []store.Key, window time.Duration) {
+func (l *Lease) unrecorded() (keys []store.Key, of time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var first *event.Event
@@ -213,14 +224,19 @@ func (l *Lease) unrecorded() (keys []store.Key, window time.Duration) {
 		}
 		e := &l.events[i]
 		if first == nil {
-			first, window = e, l.d.Policy.WindowOf(e)
+			first, of = e, window(l.d.Policy, e)
 		}
-		if e.SameObject(first) || l.d.Policy.WindowOf(e) == window {
+		if l.sameWindow(e, first, of) {
 			keys = l.and(keys, i)
 			l.fates[i] = recorded
 		}
 	}
-	return keys, window
+	return keys, of
+}
+
+// sameWindow reports whether an event is remembered as long as first is.
+func (l *Lease) sameWindow(e, first *event.Event, of time.Duration) bool {
+	return e.SameObject(first) && e.Retention() == first.Retention() || window(l.d.Policy, e) == of
 }
 
 // with returns the places and the keys of the events with one of the fates.

@@ -259,7 +259,7 @@ func (s *Stored) window(e *event.Event) time.Duration {
 	if s.Policy == nil {
 		return 0
 	}
-	return s.Policy.WindowOf(e)
+	return window(s.Policy, e)
 }
 
 // addressWhole addresses the notification itself to a destination that wants
