@@ -19,9 +19,9 @@ func newAppsCommand() *cobra.Command {
 		Short:      "Manages the subscribed apps of a Page or a WhatsApp account",
 		SuggestFor: []string{"subscribed_apps", "subscribed-apps"},
 		Long: `
-Manages the subscribed_apps of a Page or a WhatsApp Business Account. Meta sends
-an app no events of one that the app is not subscribed to: the most common reason
-for a verified callback URL that gets none.
+Manages the subscribed_apps of a Page or a WhatsApp Business Account. An app gets
+no events of a Page or an account to which it is not subscribed. This is the most
+common reason why a verified callback URL gets none.
 
 The access token in META_ACCESS_TOKEN or --access-token-file must be that of the
 Page, with the permission pages_manage_metadata, or of a system user or business

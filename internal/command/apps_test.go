@@ -65,7 +65,7 @@ func TestAppsOfAnAccount(t *testing.T) {
 // it.
 func TestAddingAnAppKeepsTheOverride(t *testing.T) {
 	server := connected(t)
-	callback := verified(t, server)
+	callback := callbackFor(t, server, testToken)
 	account := []string{"--waba-id", graphtest.AccountID}
 	subscriptions(t, server, append(account, "apps", "add")...).want(t, 0, "is subscribed", "")
 	subscriptions(t, server, append(account, "overrides", "set", "--callback", callback)...).want(t, 0, "Meta sends", "")

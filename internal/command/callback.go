@@ -24,7 +24,7 @@ type callbackFlags struct {
 
 func (c *callbackFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&c.url, "url", "http://localhost:8080/webhooks", "The callback URL")
+	flags.StringVar(&c.url, "url", "http://localhost:8080/webhooks", "Callback URL")
 	flags.StringVar(&c.cert, "cert", "", "PEM file with the client certificate to present, and its intermediates (mutual TLS)")
 	flags.StringVar(&c.key, "key", "", "PEM file with the private key of --cert (default: in the same file)")
 	flags.StringVar(&c.caCert, "cacert", "", "PEM file with the certificate authorities to trust in place of the system's")

@@ -1,23 +1,25 @@
 package command
 
 import (
-	"crypto/tls"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph/graphtest"
 )
 
-// verified starts a callback URL that the Graph API can verify.
-func verified(t *testing.T, server *graphtest.Server) string {
+// callbackFor starts a callback URL with a verify token, which the Graph API can
+// reach.
+func callbackFor(t *testing.T, server *graphtest.Server, token string) string {
 	t.Helper()
-	r, _, _, _ := newTLSReceiver(t, tls.NoClientCert, verifying(testToken))
-	server.Client = r.Client()
-	return r.URL
+	s := httptest.NewTLSServer(verifying(token))
+	t.Cleanup(s.Close)
+	server.Client = s.Client()
+	return s.URL
 }
 
 func TestOverridesOfANumber(t *testing.T) {
 	server := connected(t)
-	callback := verified(t, server)
+	callback := callbackFor(t, server, testToken)
 	id := graphtest.NumberIDs[1]
 	number := []string{"--phone-number-id", id}
 	subscriptions(t, server, append(number, "overrides", "set", "--callback", callback+"/berlin")...).
@@ -38,7 +40,7 @@ func TestOverridesOfANumber(t *testing.T) {
 
 func TestOverridesOfAnAccount(t *testing.T) {
 	server := connected(t)
-	callback := verified(t, server)
+	callback := callbackFor(t, server, testToken)
 	account := []string{"--waba-id", graphtest.AccountID}
 	set := append(account, "overrides", "set", "--callback", callback+"/munich")
 	subscriptions(t, server, set...).want(t, 2, "", "or the app is not yet subscribed to the account (caddy meta-webhook subscriptions apps add)")
@@ -76,9 +78,8 @@ func TestOverridesOfAnAccount(t *testing.T) {
 
 func TestOverridesThatMetaCannotVerify(t *testing.T) {
 	server := connected(t)
-	r, _, _, _ := newTLSReceiver(t, tls.NoClientCert, verifying("another token"))
-	server.Client = r.Client()
-	subscriptions(t, server, "overrides", "set", "--phone-number-id", graphtest.NumberIDs[0], "--callback", r.URL).
+	callback := callbackFor(t, server, "another token")
+	subscriptions(t, server, "overrides", "set", "--phone-number-id", graphtest.NumberIDs[0], "--callback", callback).
 		want(t, 2, "", "Error: Meta answered 400: (#2200) Callback verification failed with the following errors: HTTP Status Code = 403")
 	if got := server.Connections().Numbers; len(got) != 0 {
 		t.Errorf("got %+v at Meta, want no override", got)

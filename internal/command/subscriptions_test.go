@@ -1,7 +1,6 @@
 package command
 
 import (
-	"crypto/tls"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,9 +24,7 @@ func TestSubscriptionsAreAddedListedAndRemoved(t *testing.T) {
 	t.Setenv("META_APP_SECRET", testSecret)
 	t.Setenv("META_VERIFY_TOKEN", testToken)
 	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
-	r, _, _, _ := newTLSReceiver(t, tls.NoClientCert, verifying(testToken))
-	server.Client = r.Client()
-	callback := r.URL
+	callback := callbackFor(t, server, testToken)
 
 	subscriptions(t, server, "list").want(t, 0, "", "The app has no subscriptions.")
 	subscriptions(t, server, "list", "--json").want(t, 0, "", "")
@@ -65,9 +62,7 @@ func TestErrorsOfTheGraphAPI(t *testing.T) {
 	t.Setenv("META_APP_SECRET", testSecret)
 	t.Setenv("META_VERIFY_TOKEN", testToken)
 	server := graphtest.Start(t, graph.DefaultVersion, testAppID, testSecret)
-	r, _, _, _ := newTLSReceiver(t, tls.NoClientCert, verifying("another token"))
-	server.Client = r.Client()
-	other := r.URL
+	other := callbackFor(t, server, "another token")
 	add := []string{"add", "--object", "page", "--fields", "feed", "--callback", other}
 	subscriptions(t, server, add...).want(t, 2, "", "Error: Meta answered 400: (#2200) Callback verification failed with the following errors: HTTP Status Code = 403")
 	subscriptions(t, server, "remove", "--object", "page").want(t, 2, "", "Error: Meta answered 400: (#100) ")

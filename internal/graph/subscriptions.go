@@ -98,9 +98,11 @@ func (c *Client) subscriptions() (request, error) {
 	return request{path: []string{c.AppID, "subscriptions"}, hints: subscriptionHints}, c.Validate()
 }
 
+const mismatchHint = "The app ID and the app secret may not belong together, or the secret was reset."
+
 var subscriptionHints = map[int]string{
 	codeParameter:    "The object or a field may be misspelled or not available to the app.",
 	codePermission:   "This call requires an app access token, not one of a user or a Page.",
-	codeToken:        "The app ID and the app secret may not belong together, or the secret was reset.",
+	codeToken:        mismatchHint,
 	codeVerification: verificationHint,
 }

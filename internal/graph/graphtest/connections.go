@@ -2,6 +2,7 @@ package graphtest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,10 +41,7 @@ func (s *Server) Connections() Connections {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.connections
-	c.Numbers = map[string]Override{}
-	for id, o := range s.connections.Numbers {
-		c.Numbers[id] = o
-	}
+	c.Numbers = maps.Clone(c.Numbers)
 	return c
 }
 
