@@ -125,12 +125,13 @@ func (s *status) undelivered() string {
 	return strconv.Itoa(s.Undelivered)
 }
 
-// refused returns the number of requests that failed a check.
+// refused returns the number of requests that failed a check. All others were
+// answered 200, or 5xx so that Meta sends them again.
 func (s *status) refused() (n uint64) {
 	for _, counts := range []map[string]uint64{s.Verifications, s.Notifications} {
 		for result, count := range counts {
 			switch result {
-			case "ok", "delivery_failed", "dedup_unavailable", "in_flight":
+			case "ok", "delivery_failed", "in_flight", "overloaded", "dedup_unavailable", "store_full", "store_busy":
 			default:
 				n += count
 			}
