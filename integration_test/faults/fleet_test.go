@@ -40,6 +40,7 @@ func TestTwoProcessesDeliverOnce(t *testing.T) {
 	server := pgtest.Start(t)
 	for _, mode := range []string{"each", "batch", "original"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			const senders, notifications = 4, 40
 			f := newFleet(t, s, server, "twice_"+mode, "reject", "deliver "+mode)
 			f.ledger.Whole = mode == "original"
