@@ -223,11 +223,9 @@ func (h *Handler) provisionStored(ctx caddy.Context) error {
 
 // startStored begins to deliver to the destinations.
 func (h *Handler) startStored() error {
-	if err := h.stored.StartOnce(*h.named); err != nil {
-		return fmt.Errorf("store: %v", err)
-	}
-	h.delivering = true
-	return nil
+	err := h.stored.StartOnce(*h.named)
+	h.delivering = err == nil
+	return rule.For("store", err)
 }
 
 // provisionInline sets up the delivery to the next handler.

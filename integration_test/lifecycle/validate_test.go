@@ -29,6 +29,7 @@ func files(t *testing.T, c *caddyproc.Process) (paths []string) {
 // TestValidateLeavesNothing validates configurations as a user who is not the
 // service's may. Nothing is made, and no database is asked.
 func TestValidateLeavesNothing(t *testing.T) {
+	t.Parallel()
 	database, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +65,7 @@ func TestValidateLeavesNothing(t *testing.T) {
 // TestFileInUseIsLeftToItsProcess has a second process validate, start with
 // and change to a configuration with a file that another one has open.
 func TestFileInUseIsLeftToItsProcess(t *testing.T) {
+	t.Parallel()
 	u := harness.NewUpstream(t, nil)
 	owner := caddyproc.New(t)
 	path := owner.Path("events.db")

@@ -22,6 +22,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -120,9 +121,9 @@ func (a *App) Stop() error {
 
 func (a *App) stop() {
 	a.running = false
-	for i := len(a.started) - 1; i >= 0; i-- {
-		if stop := a.started[i].Stop; stop != nil {
-			stop()
+	for _, p := range slices.Backward(a.started) {
+		if p.Stop != nil {
+			p.Stop()
 		}
 	}
 	a.started = nil
