@@ -255,7 +255,7 @@ func TestWhatGrowsFromABodyIsBounded(t *testing.T) {
 	} {
 		h := provisioned(t, limits(1_000_000, 16_000_000), func(h *Handler) {
 			h.Deliver = tc.deliver
-			h.Dedup = &Dedup{Off: true}
+			h.Dedup = &delivery.Dedup{Off: true}
 		})
 		next := new(app)
 		_, status, reason := serve(h, newNotification(tc.body), next)

@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -111,10 +110,12 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "body_timeout":
 		return caddyblock.Value(d, &h.BodyTimeout, caddyblock.Duration, rule.Positive)
 	case "store":
-		return h.unmarshalStore(d)
+		raw, err := delivery.UnmarshalStore(d)
+		h.StoreRaw = raw
+		return err
 	case "dedup":
-		h.Dedup = new(Dedup)
-		return h.Dedup.unmarshal(d)
+		h.Dedup = new(delivery.Dedup)
+		return h.Dedup.Unmarshal(d)
 	}
 	if known, err := h.UnmarshalOption(d, option); known {
 		return err
@@ -163,76 +164,6 @@ func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 	default:
 		return d.Errf("unrecognized client_cert option '%s'", option)
 	}
-	return nil
-}
-
-// unmarshalStore sets up the store from Caddyfile tokens.
-func (h *Handler) unmarshalStore(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	name := d.Val()
-	if err := checkStore(name); err != nil {
-		return d.Errf("store: %v", err)
-	}
-	module, err := caddyfile.UnmarshalModule(d, storeNamespace+"."+name)
-	if err != nil {
-		return err
-	}
-	h.StoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
-	return nil
-}
-
-// unmarshal sets up the deduplication from Caddyfile tokens.
-func (c *Dedup) unmarshal(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return caddyblock.Unmarshal(d, c.unmarshalOption, "window")
-	}
-	if store := d.Val(); store != "off" {
-		return d.Errf("dedup: 'store %s' took the place of 'dedup %[1]s': only window and on_error stay in dedup", store)
-	}
-	c.Off = true
-	if d.NextArg() || d.NextBlock(d.Nesting()) {
-		return d.Errf("dedup off has neither arguments nor options")
-	}
-	return nil
-}
-
-func (c *Dedup) unmarshalOption(d *caddyfile.Dispenser, option string) error {
-	switch option {
-	case "window":
-		return c.unmarshalWindow(d)
-	case "on_error":
-		return caddyblock.Value(d, &c.OnError, caddyblock.Text, checkOnError)
-	}
-	return caddyblock.Unrecognized(d, "dedup", option)
-}
-
-// unmarshalWindow sets up the window of an object, or of all others.
-func (c *Dedup) unmarshalWindow(d *caddyfile.Dispenser) error {
-	if d.CountRemainingArgs() != 2 {
-		if c.Window != 0 {
-			return d.Err("window is given twice")
-		}
-		return caddyblock.Value(d, &c.Window, caddyblock.Duration, rule.Positive)
-	}
-	d.NextArg()
-	object := d.Val()
-	if _, ok := c.Windows[object]; ok {
-		return d.Errf("window of %s is given twice", object)
-	}
-	d.NextArg()
-	window, err := caddyblock.Duration(d.Val())
-	if err == nil {
-		err = checkWindowOf(object, window)
-	}
-	if err != nil {
-		return d.Errf("window: %v", err)
-	}
-	if c.Windows == nil {
-		c.Windows = make(map[string]caddy.Duration)
-	}
-	c.Windows[object] = window
 	return nil
 }
 

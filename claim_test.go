@@ -141,7 +141,7 @@ func TestRepeatWithinANotification(t *testing.T) {
 			t.Fatalf("got %q, want the messages 1, 2 and 3 once each", next.bodies)
 		}
 	}
-	off := provisioned(t, func(h *Handler) { h.Name, h.Dedup = "off", &Dedup{Off: true} })
+	off := provisioned(t, func(h *Handler) { h.Name, h.Dedup = "off", &delivery.Dedup{Off: true} })
 	next = new(app)
 	wantAnswer(t, off, body(1, 2, 1), next, 200, "")
 	if len(next.bodies) != 3 {

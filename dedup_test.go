@@ -102,7 +102,7 @@ func (w *watchedStore) want(t testing.TB, calls ...string) {
 
 func TestWindowsOfObjects(t *testing.T) {
 	h := provisioned(t, func(h *Handler) {
-		h.Dedup = &Dedup{Window: caddy.Duration(time.Hour), Windows: map[string]caddy.Duration{"user": caddy.Duration(time.Minute)}}
+		h.Dedup = &delivery.Dedup{Window: caddy.Duration(time.Hour), Windows: map[string]caddy.Duration{"user": caddy.Duration(time.Minute)}}
 	})
 	ledger := watch(t, h)
 	entry := `"entry":[{"id":"1","time":1,"changes":[{"field":"a"}]}]`
@@ -122,15 +122,15 @@ func TestStoreThatFails(t *testing.T) {
 		reason   string
 		handedOn int
 	}{
-		{"claim, deliver", onErrorDeliver, "claim", 200, "", 3},
-		{"claim, reject", onErrorReject, "claim", 503, "dedup_unavailable", 0},
-		{"commit, deliver", onErrorDeliver, "commit", 200, "", 3},
-		{"commit, reject", onErrorReject, "commit", 200, "", 3},
-		{"open, deliver", onErrorDeliver, "open", 200, "", 3},
-		{"open, reject", onErrorReject, "open", 503, "dedup_unavailable", 0},
+		{"claim, deliver", delivery.OnErrorDeliver, "claim", 200, "", 3},
+		{"claim, reject", delivery.OnErrorReject, "claim", 503, "dedup_unavailable", 0},
+		{"commit, deliver", delivery.OnErrorDeliver, "commit", 200, "", 3},
+		{"commit, reject", delivery.OnErrorReject, "commit", 200, "", 3},
+		{"open, deliver", delivery.OnErrorDeliver, "open", 200, "", 3},
+		{"open, reject", delivery.OnErrorReject, "open", 503, "dedup_unavailable", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			h := provisioned(t, func(h *Handler) { h.Dedup = &Dedup{OnError: tc.onError} })
+			h := provisioned(t, func(h *Handler) { h.Dedup = &delivery.Dedup{OnError: tc.onError} })
 			ledger := watch(t, h)
 			ledger.fail = func(call string) error {
 				if strings.HasPrefix(call, tc.call) {
@@ -160,8 +160,8 @@ func TestStoreThatFails(t *testing.T) {
 // TestStoreThatIsBusyIsNoReasonToDeliver has a claim wait for a connection in
 // vain.
 func TestStoreThatIsBusyIsNoReasonToDeliver(t *testing.T) {
-	for _, onError := range []string{onErrorDeliver, onErrorReject} {
-		h := provisioned(t, func(h *Handler) { h.Dedup = &Dedup{OnError: onError} })
+	for _, onError := range []string{delivery.OnErrorDeliver, delivery.OnErrorReject} {
+		h := provisioned(t, func(h *Handler) { h.Dedup = &delivery.Dedup{OnError: onError} })
 		watch(t, h).fail = func(string) error { return fmt.Errorf("waiting for a connection: %w", store.ErrBusy) }
 		next := new(app)
 		wantAnswer(t, h, testBody, next, 503, "store_busy")

@@ -293,7 +293,7 @@ func TestShutdownCancelsWhatNobodyWaitsFor(t *testing.T) {
 func TestIDOfSeveralEventsDependsOnAllOfThem(t *testing.T) {
 	id := func(body string) string {
 		next := new(app)
-		serve(provisioned(t, func(h *Handler) { h.Deliver, h.Dedup = delivery.Batch, &Dedup{Off: true} }), newNotification(body), next)
+		serve(provisioned(t, func(h *Handler) { h.Deliver, h.Dedup = delivery.Batch, &delivery.Dedup{Off: true} }), newNotification(body), next)
 		return next.requests[0].Header.Get("Webhook-Id")
 	}
 	whole, again := id(testBody), id(" "+testBody)

@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 // A choppyBody gives parts of the sizes that steps name, over and over.
@@ -89,7 +91,7 @@ func FuzzServeHTTP(f *testing.F) {
 	handlers := make([]*Handler, len(modes))
 	for i, mode := range modes {
 		handlers[i] = provisioned(f, func(h *Handler) {
-			h.Name, h.Deliver, h.Dedup = mode, mode, &Dedup{Off: true}
+			h.Name, h.Deliver, h.Dedup = mode, mode, &delivery.Dedup{Off: true}
 			h.MaxSize, h.MaxBuffered = 10_000, 1_000_000
 		})
 	}

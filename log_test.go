@@ -135,11 +135,11 @@ func TestNotificationsAreLoggedOnce(t *testing.T) {
 	want(send(&app{answer: failing(`"n":2`)}), "delivery_failed", 3, 0, 1)
 	want(send(new(app)), "ok", 3, 2, 0)
 	want(send(new(app)), "ok", 3, 3, 0)
-	h.Dedup.OnError = onErrorReject
+	h.Dedup.OnError = delivery.OnErrorReject
 	watch(t, h).fail = func(string) error { return errors.New("out of order") }
 	want(send(new(app)), "dedup_unavailable", 3, 0, 0)
 	h.Deliver = delivery.Batch
-	h.Dedup.OnError = onErrorDeliver
+	h.Dedup.OnError = delivery.OnErrorDeliver
 	want(send(&app{answer: func(w http.ResponseWriter, _ *http.Request, _ string) error {
 		w.WriteHeader(http.StatusNotFound)
 		return nil

@@ -115,7 +115,7 @@ func newModel(t *testing.T, deliver, storeJSON string, lease time.Duration) *mod
 	m.start = func() *instance {
 		h := &Handler{
 			VerifyToken: []string{testToken}, AppSecret: []string{testSecret},
-			StoreRaw: []byte(storeJSON), Dedup: &Dedup{OnError: onErrorReject},
+			StoreRaw: []byte(storeJSON), Dedup: &delivery.Dedup{OnError: delivery.OnErrorReject},
 		}
 		h.Deliver = deliver
 		err := h.Provision(newContext(t))

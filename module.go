@@ -23,6 +23,7 @@ import (
 	_ "github.com/caddy-meta-webhook/caddy-meta-webhook/internal/command"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/lifecycle"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/name"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/secret"
@@ -125,7 +126,7 @@ type Handler struct {
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=http.meta_webhook.store inline_key=module"`
 
 	// How to drop the repeats of events that were delivered.
-	Dedup *Dedup `json:"dedup,omitempty"`
+	Dedup *delivery.Dedup `json:"dedup,omitempty"`
 
 	// The app's other two callback URLs, at which Meta says that a user has
 	// removed the app or asks for the deletion of their data. What comes there
@@ -149,7 +150,7 @@ type Handler struct {
 	observer *observe.Observer
 	budget   *budget.Budget
 
-	named      *nameKey           // what this handler has to give back in Cleanup
+	named      *name.Claim        // what this handler has to give back in Cleanup
 	delivering bool               // likewise: it has started to deliver what is stored
 	stop       context.CancelFunc // ends with the server's life, or the configuration's
 }
@@ -169,11 +170,10 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 func (h *Handler) Provision(ctx caddy.Context) error {
 	logger := ctx.Logger()
 	h.setDefaults()
-	if err := h.claimName(ctx); err != nil {
-		return err
-	}
-
 	var err error
+	if h.named, err = name.Of(ctx, h.Name, h); err != nil {
+		return fmt.Errorf("name: %v", err)
+	}
 	if h.tokens, err = newTokens(h.VerifyToken); err != nil {
 		return fmt.Errorf("verify_token: %v", err)
 	}
@@ -206,7 +206,11 @@ func (h *Handler) provisionStored(ctx caddy.Context) error {
 			return err
 		}
 	}
-	queue, err := h.provisionQueue(ctx)
+	module, err := h.loadStore(ctx)
+	if err != nil {
+		return err
+	}
+	queue, err := delivery.QueueOf(module, h.Name)
 	if err != nil {
 		return fmt.Errorf("store: %v", err)
 	}
@@ -228,6 +232,15 @@ func (h *Handler) startStored() error {
 	return rule.For("store", err)
 }
 
+// loadStore loads the module of the store.
+func (h *Handler) loadStore(ctx caddy.Context) (any, error) {
+	if err := delivery.CheckStore(h.StoreRaw); err != nil {
+		return nil, fmt.Errorf("store: %v", err)
+	}
+	module, err := ctx.LoadModule(h, "StoreRaw")
+	return module, rule.For("store", err)
+}
+
 // provisionInline sets up the delivery to the next handler.
 func (h *Handler) provisionInline(ctx caddy.Context) error {
 	keys, err := signingKeys(h.Sign)
@@ -241,7 +254,11 @@ func (h *Handler) provisionInline(ctx caddy.Context) error {
 	}
 	if !h.Dedup.Off {
 		i.Policy = h.Dedup
-		if i.Ledger, err = h.provisionStore(ctx); err != nil {
+		module, err := h.loadStore(ctx)
+		if err != nil {
+			return err
+		}
+		if i.Ledger, err = delivery.LedgerOf(module, h.Name); err != nil {
 			return fmt.Errorf("store: %v", err)
 		}
 		start := func() error { return rule.For("store", i.Ledger.Start()) }
@@ -293,11 +310,11 @@ func (h *Handler) setDefaults() {
 		h.ClientCert.setDefaults()
 	}
 	if h.Dedup == nil {
-		h.Dedup = new(Dedup)
+		h.Dedup = new(delivery.Dedup)
 	}
-	h.Dedup.setDefaults()
+	h.Dedup.SetDefaults()
 	if h.StoreRaw == nil && !h.Dedup.Off {
-		h.StoreRaw = defaultStore
+		h.StoreRaw = delivery.DefaultStore
 	}
 }
 
@@ -308,7 +325,7 @@ func (h *Handler) Validate() error {
 		rule.For("max_size", checkMaxSize(h.MaxSize)),
 		rule.For("max_buffered", checkMaxBuffered(h.MaxBuffered)),
 		rule.For("body_timeout", rule.Positive(h.BodyTimeout)),
-		rule.For("dedup", h.Dedup.validate()),
+		rule.For("dedup", h.Dedup.Validate()),
 	)
 	for _, c := range h.Callbacks {
 		err = cmp.Or(err, rule.For("callback", c.Validate()))
@@ -369,7 +386,7 @@ func (h *Handler) Cleanup() error {
 	if h.observer != nil {
 		err = errors.Join(err, h.observer.Close())
 	}
-	return errors.Join(err, h.releaseName())
+	return errors.Join(err, h.named.Release())
 }
 
 // Interface guards

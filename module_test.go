@@ -322,11 +322,11 @@ func TestConfigurationErrors(t *testing.T) {
 		{"max_buffered too small", func(h *Handler) { h.MaxBuffered = 4*defaultMaxSize - 1 }, "max_buffered: must be at least 4 times max_size"},
 		{"negative body_timeout", func(h *Handler) { h.BodyTimeout = -1 }, "body_timeout: must be longer than 0s"},
 		{"negative timeout", func(h *Handler) { h.Timeout = -1 }, "timeout: must be longer than 0s"},
-		{"negative window", func(h *Handler) { h.Dedup = &Dedup{Window: -1} }, "dedup: window: must be longer than 0s"},
-		{"window without an object", func(h *Handler) { h.Dedup = &Dedup{Windows: map[string]caddy.Duration{"": 1}} }, "dedup: windows: object: must not be empty"},
-		{"window of no time", func(h *Handler) { h.Dedup = &Dedup{Windows: map[string]caddy.Duration{"page": 0}} }, "dedup: windows: page: must be longer than 0s"},
-		{"unknown on_error", func(h *Handler) { h.Dedup = &Dedup{OnError: "drop"} }, `dedup: on_error: must be one of deliver, reject, not "drop"`},
-		{"dedup off with options", func(h *Handler) { h.Dedup = &Dedup{Off: true, Window: 1} }, "dedup: off: leaves no use for other options"},
+		{"negative window", func(h *Handler) { h.Dedup = &delivery.Dedup{Window: -1} }, "dedup: window: must be longer than 0s"},
+		{"window without an object", func(h *Handler) { h.Dedup = &delivery.Dedup{Windows: map[string]caddy.Duration{"": 1}} }, "dedup: windows: object: must not be empty"},
+		{"window of no time", func(h *Handler) { h.Dedup = &delivery.Dedup{Windows: map[string]caddy.Duration{"page": 0}} }, "dedup: windows: page: must be longer than 0s"},
+		{"unknown on_error", func(h *Handler) { h.Dedup = &delivery.Dedup{OnError: "drop"} }, `dedup: on_error: must be one of deliver, reject, not "drop"`},
+		{"dedup off with options", func(h *Handler) { h.Dedup = &delivery.Dedup{Off: true, Window: 1} }, "dedup: off: leaves no use for other options"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := &Handler{VerifyToken: []string{testToken}, AppSecret: []string{testSecret}}

@@ -49,7 +49,7 @@ func TestOldestUndeliveredEvent(t *testing.T) {
 		want("delivered at last", 0, 0)
 
 		wantAnswer(t, h, strings.Replace(testBody, "page", "user", 1), &app{answer: failing(`"n"`)}, 502, observe.DeliveryFailed)
-		wantAnswer(t, h, strings.Replace(testBody, "page", whatsApp, 1), &app{answer: failing(`"n"`)}, 502, observe.DeliveryFailed)
+		wantAnswer(t, h, strings.Replace(testBody, "page", "whatsapp_business_account", 1), &app{answer: failing(`"n"`)}, 502, observe.DeliveryFailed)
 		time.Sleep(36 * time.Hour)
 		want("before Meta gives up", 36*time.Hour, 6)
 		time.Sleep(time.Second)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
@@ -83,7 +84,7 @@ func TestStatusTellsWhatHasBecomeOfEverything(t *testing.T) {
 		wantAnswer(t, h, testBody, &app{answer: failing(`"n":2`)}, 502, observe.DeliveryFailed)
 		time.Sleep(time.Minute)
 		watch(t, h).fail = func(call string) error { return errors.New(call) }
-		h.Dedup.OnError = onErrorReject
+		h.Dedup.OnError = delivery.OnErrorReject
 		wantAnswer(t, h, testBody, new(app), 503, "dedup_unavailable")
 		want("failing", map[string]any{
 			"in_flight": 0.0, "undelivered": 3.0, "last_notification": at(3), "last_success": at(1), "failing_since": at(2), "oldest_undelivered": at(2),
@@ -93,7 +94,7 @@ func TestStatusTellsWhatHasBecomeOfEverything(t *testing.T) {
 			"dedup_errors":  results{"claim": 1.0},
 		})
 
-		h.Dedup.OnError = onErrorDeliver
+		h.Dedup.OnError = delivery.OnErrorDeliver
 		wantAnswer(t, h, testBody, &app{answer: func(http.ResponseWriter, *http.Request, string) error {
 			if got := shownStatus(t, h.Name)["in_flight"]; got != 1.0 {
 				t.Errorf("got %v in flight while one was, want 1", got)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 )
 
 // TestStoreThatCannotBeOpened refuses the configuration, which Caddy then
@@ -21,7 +23,7 @@ func TestStoreThatIsNotRegistered(t *testing.T) {
 }
 
 func TestStoreWithoutDeduplication(t *testing.T) {
-	wantNotLoaded(t, Handler{StoreRaw: defaultStore, Dedup: &Dedup{Off: true}}, "store: dedup off leaves nothing to remember")
+	wantNotLoaded(t, Handler{StoreRaw: delivery.DefaultStore, Dedup: &delivery.Dedup{Off: true}}, "store: dedup off leaves nothing to remember")
 }
 
 // wantNotLoaded loads a handler with a token and a secret, and fails the test

@@ -1,4 +1,4 @@
-package metawebhook
+package delivery
 
 import (
 	"cmp"
@@ -6,15 +6,17 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 )
 
 // What becomes of events when the store fails.
 const (
-	onErrorDeliver = "deliver"
-	onErrorReject  = "reject"
+	OnErrorDeliver = "deliver"
+	OnErrorReject  = "reject"
 )
 
 // The defaults of the deduplication's options.
@@ -43,12 +45,14 @@ type Dedup struct {
 
 	// What to do with events while the store fails. Default: `deliver`.
 	//
-	// - `deliver`: hand them on, at the risk that some are repeats.
+	// - `deliver`: deliver them, at the risk that some are repeats. A store that
+	// is merely busy is no reason for that.
 	// - `reject`: answer 503, so that Meta sends them again later.
 	OnError string `json:"on_error,omitempty"`
 }
 
-func (c *Dedup) setDefaults() {
+// SetDefaults sets the options that are not given.
+func (c *Dedup) SetDefaults() {
 	if c.Off {
 		return
 	}
@@ -62,11 +66,12 @@ func (c *Dedup) setDefaults() {
 		c.Windows[whatsApp] = whatsAppWindow
 	}
 	if c.OnError == "" {
-		c.OnError = onErrorDeliver
+		c.OnError = OnErrorDeliver
 	}
 }
 
-func (c *Dedup) validate() error {
+// Validate reports options that have no meaning.
+func (c *Dedup) Validate() error {
 	if c.Off {
 		if c.Window != 0 || c.Windows != nil || c.OnError != "" {
 			return errors.New("off: leaves no use for other options")
@@ -84,7 +89,7 @@ func (c *Dedup) validate() error {
 	)
 }
 
-func checkOnError(what string) error { return rule.OneOf(what, onErrorDeliver, onErrorReject) }
+func checkOnError(what string) error { return rule.OneOf(what, OnErrorDeliver, OnErrorReject) }
 
 // checkWindowOf checks the window of an object.
 func checkWindowOf(object string, window caddy.Duration) error {
@@ -94,7 +99,7 @@ func checkWindowOf(object string, window caddy.Duration) error {
 	)
 }
 
-// WindowOf implements delivery.Policy.
+// WindowOf implements Policy.
 func (c *Dedup) WindowOf(e *event.Event) time.Duration {
 	if window, ok := c.Windows[e.Object()]; ok {
 		return time.Duration(window)
@@ -102,5 +107,67 @@ func (c *Dedup) WindowOf(e *event.Event) time.Duration {
 	return time.Duration(c.Window)
 }
 
-// Rejects implements delivery.Policy.
-func (c *Dedup) Rejects() bool { return c.OnError == onErrorReject }
+// Rejects implements Policy.
+func (c *Dedup) Rejects() bool { return c.OnError == OnErrorReject }
+
+// Unmarshal sets up the deduplication from Caddyfile tokens. Syntax:
+//
+//	dedup off
+//	dedup {
+//		window   [<object>] <duration>
+//		on_error deliver|reject
+//	}
+func (c *Dedup) Unmarshal(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return caddyblock.Unmarshal(d, c.unmarshalOption, "window")
+	}
+	if store := d.Val(); store != "off" {
+		return d.Errf("dedup: 'store %s' took the place of 'dedup %[1]s': only window and on_error stay in dedup", store)
+	}
+	c.Off = true
+	if d.NextArg() || d.NextBlock(d.Nesting()) {
+		return d.Errf("dedup off has neither arguments nor options")
+	}
+	return nil
+}
+
+func (c *Dedup) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "window":
+		return c.unmarshalWindow(d)
+	case "on_error":
+		return caddyblock.Value(d, &c.OnError, caddyblock.Text, checkOnError)
+	}
+	return caddyblock.Unrecognized(d, "dedup", option)
+}
+
+// unmarshalWindow sets up the window of an object, or of all others.
+func (c *Dedup) unmarshalWindow(d *caddyfile.Dispenser) error {
+	if d.CountRemainingArgs() != 2 {
+		if c.Window != 0 {
+			return d.Err("window is given twice")
+		}
+		return caddyblock.Value(d, &c.Window, caddyblock.Duration, rule.Positive)
+	}
+	d.NextArg()
+	object := d.Val()
+	if _, ok := c.Windows[object]; ok {
+		return d.Errf("window of %s is given twice", object)
+	}
+	d.NextArg()
+	window, err := caddyblock.Duration(d.Val())
+	if err == nil {
+		err = checkWindowOf(object, window)
+	}
+	if err != nil {
+		return d.Errf("window: %v", err)
+	}
+	if c.Windows == nil {
+		c.Windows = make(map[string]caddy.Duration)
+	}
+	c.Windows[object] = window
+	return nil
+}
+
+// Interface guard
+var _ Policy = (*Dedup)(nil)
