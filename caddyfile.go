@@ -1,10 +1,6 @@
 package metawebhook
 
 import (
-	"slices"
-
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -126,8 +122,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 // unmarshal sets up the client certificate from Caddyfile tokens.
 func (c *ClientCert) unmarshal(d *caddyfile.Dispenser) error {
 	c.Names = d.RemainingArgs()
-	if slices.Contains(c.Names, "") {
-		return d.Err("client_cert: a name is empty")
+	if err := checkNames(c.Names); err != nil {
+		return d.Errf("client_cert: %v", err)
 	}
 	return caddyblock.Unmarshal(d, c.unmarshalOption)
 }
@@ -138,8 +134,8 @@ func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 		if !d.AllArgs(&c.Require) {
 			return d.ArgErr()
 		}
-		if c.Require != requireNotifications && c.Require != requireAll {
-			return d.Errf("require: '%s' is neither %s nor %s", c.Require, requireNotifications, requireAll)
+		if err := checkRequire(c.Require); err != nil {
+			return d.Errf("require: '%s' %v", c.Require, err)
 		}
 	case "trust_pool":
 		if !d.NextArg() {
@@ -158,8 +154,8 @@ func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 		if !d.AllArgs(&c.Forwarded) {
 			return d.ArgErr()
 		}
-		if !httpguts.ValidHeaderFieldName(c.Forwarded) {
-			return d.Errf("forwarded: '%s' is not the name of a header", c.Forwarded)
+		if err := checkHeaderName(c.Forwarded); err != nil {
+			return d.Errf("forwarded: '%s' %v", c.Forwarded, err)
 		}
 	default:
 		return d.Errf("unrecognized client_cert option '%s'", option)

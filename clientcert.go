@@ -3,8 +3,6 @@ package metawebhook
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +16,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/clientcert"
 )
 
 // defaultCertName is the common name of the certificate that Meta presents.
@@ -35,7 +35,7 @@ const (
 //
 // It is verified by Caddy's TLS client authentication, with the mode
 // `verify_if_given` or `require_and_verify` in the server's connection policy;
-// or here, where `trust_pool` is given; or by a proxy, where `forwarded` is.
+// or here, with a `trust_pool`; or by a proxy that `forwarded` trusts with it.
 type ClientCert struct {
 	// The common names that are accepted, byte for byte. A certificate must
 	// have exactly one common name, and it must be one of these. Default:
@@ -61,7 +61,7 @@ type ClientCert struct {
 	Forwarded string `json:"forwarded,omitempty"`
 
 	pool     caddytls.CA
-	verified verifiedChains
+	verifier clientcert.Verifier
 	now      func() time.Time
 }
 
@@ -95,14 +95,40 @@ func (c *ClientCert) provision(ctx caddy.Context, logger *zap.Logger) error {
 }
 
 func (c *ClientCert) validate() error {
-	if slices.Contains(c.Names, "") {
+	if err := checkNames(c.Names); err != nil {
+		return err
+	}
+	if err := checkRequire(c.Require); err != nil {
+		return fmt.Errorf("require: %q %v", c.Require, err)
+	}
+	if c.Forwarded != "" {
+		if err := checkHeaderName(c.Forwarded); err != nil {
+			return fmt.Errorf("forwarded: %q %v", c.Forwarded, err)
+		}
+	}
+	return nil
+}
+
+// checkNames returns what is wrong with the names that are accepted.
+func checkNames(names []string) error {
+	if slices.Contains(names, "") {
 		return errors.New("a name is empty")
 	}
-	if c.Require != requireNotifications && c.Require != requireAll {
-		return fmt.Errorf("require: %q is neither %s nor %s", c.Require, requireNotifications, requireAll)
+	return nil
+}
+
+// checkRequire returns what is wrong with a value of require.
+func checkRequire(value string) error {
+	if value != requireNotifications && value != requireAll {
+		return fmt.Errorf("is neither %s nor %s", requireNotifications, requireAll)
 	}
-	if c.Forwarded != "" && !httpguts.ValidHeaderFieldName(c.Forwarded) {
-		return fmt.Errorf("forwarded: %q is not the name of a header", c.Forwarded)
+	return nil
+}
+
+// checkHeaderName returns what is wrong with the name of a header.
+func checkHeaderName(name string) error {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return errors.New("is not the name of a header")
 	}
 	return nil
 }
@@ -142,124 +168,86 @@ func (c *ClientCert) checkServer(server *caddyhttp.Server, logger *zap.Logger) e
 	return nil
 }
 
+// certRefusals are the refusals of chains that are not valid.
+var certRefusals = map[error]refusal{
+	clientcert.ErrAuthority:   errCertAuthority,
+	clientcert.ErrNotYetValid: errCertNotYetValid,
+	clientcert.ErrExpired:     errCertExpired,
+	clientcert.ErrUsage:       errCertUsage,
+}
+
 // check returns the refusal of a request that does not come from whom it has
 // to, and what was presented, for the log.
 func (c *ClientCert) check(r *http.Request) ([]zap.Field, error) {
 	if c.Forwarded != "" {
-		if subjects, ok := r.Header[c.Forwarded]; ok {
-			return c.checkForwarded(r, subjects)
+		if values, ok := r.Header[c.Forwarded]; ok {
+			return c.checkForwarded(r, values)
 		}
 	}
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, errNoCert
 	}
-	leaf := r.TLS.PeerCertificates[0]
 	if c.pool != nil {
-		if shown, err := c.verify(r.TLS.PeerCertificates); err != nil {
-			return certFields(shown), err
-		}
-	} else if len(r.TLS.VerifiedChains) == 0 {
+		return c.checkChain(r.TLS.PeerCertificates)
+	}
+	leaf := r.TLS.PeerCertificates[0]
+	if len(r.TLS.VerifiedChains) == 0 {
 		return certFields(leaf), errUnverifiedCert
 	}
-	if !c.names(leaf) {
+	return c.checkName(leaf)
+}
+
+// checkChain is check by a chain that nothing has verified yet.
+func (c *ClientCert) checkChain(chain []*x509.Certificate) ([]zap.Field, error) {
+	if blamed, err := c.verifier.Verify(c.pool.CertPool(), chain, c.now()); err != nil {
+		return certFields(blamed), certRefusals[err]
+	}
+	return c.checkName(chain[0])
+}
+
+// checkName is check by a certificate that was verified.
+func (c *ClientCert) checkName(leaf *x509.Certificate) ([]zap.Field, error) {
+	if !c.accepts(clientcert.CommonNames(leaf)) {
 		return certFields(leaf), errCertName
 	}
 	return nil, nil
 }
 
-// names reports whether a certificate has one common name, and that is one of
-// ours.
-func (c *ClientCert) names(cert *x509.Certificate) bool {
-	commonName, found := "", 0
-	for _, attribute := range cert.Subject.Names {
-		if attribute.Type.Equal(oidCommonName) {
-			commonName, _ = attribute.Value.(string)
-			found++
-		}
-	}
-	return found == 1 && slices.Contains(c.Names, commonName)
+// accepts reports whether a certificate with these common names has one, and
+// it is one of ours.
+func (c *ClientCert) accepts(commonNames []string) bool {
+	return len(commonNames) == 1 && slices.Contains(c.Names, commonNames[0])
 }
 
-var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
-
 // checkForwarded is check by the header of a proxy.
-func (c *ClientCert) checkForwarded(r *http.Request, subjects []string) ([]zap.Field, error) {
+func (c *ClientCert) checkForwarded(r *http.Request, values []string) ([]zap.Field, error) {
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return nil, errUntrustedProxy
 	}
-	if len(subjects) != 1 {
+	if len(values) != 1 {
 		return nil, errCertSubject
 	}
-	if subjects[0] == "" {
+	if values[0] == "" {
 		return nil, errNoCert
 	}
-	shown := []zap.Field{zap.String("subject", subjects[0])}
-	commonNames, err := commonNames(subjects[0])
+	shown := []zap.Field{zap.String("subject", values[0])}
+	commonNames, err := clientcert.SubjectCommonNames(values[0])
 	if err != nil {
 		return shown, errCertSubject
 	}
-	if len(commonNames) != 1 || !slices.Contains(c.Names, commonNames[0]) {
+	if !c.accepts(commonNames) {
 		return shown, errCertName
 	}
 	return nil, nil
 }
 
-// verify verifies a chain with the trust pool. It returns the refusal, and
-// the certificate that is to blame.
-func (c *ClientCert) verify(chain []*x509.Certificate) (*x509.Certificate, error) {
-	now, pool := c.now(), c.pool.CertPool()
-	if pool == nil { // which would mean the system's authorities
-		return chain[0], errCertAuthority
-	}
-	if c.verified.contain(pool, chain, now) {
-		return nil, nil
-	}
-	intermediates := x509.NewCertPool()
-	for _, cert := range chain[1:] {
-		intermediates.AddCert(cert)
-	}
-	leaf := chain[0]
-	verified, err := leaf.Verify(x509.VerifyOptions{
-		Roots:         pool,
-		Intermediates: intermediates,
-		CurrentTime:   now,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err == nil {
-		c.verified.add(pool, chain, verified[0])
-		return nil, nil
-	}
-	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
-	switch {
-	case !ok:
-		return leaf, errCertAuthority
-	case invalid.Reason == x509.Expired && now.Before(invalid.Cert.NotBefore):
-		return invalid.Cert, errCertNotYetValid
-	case invalid.Reason == x509.Expired:
-		return invalid.Cert, errCertExpired
-	case invalid.Reason == x509.IncompatibleUsage:
-		return invalid.Cert, errCertUsage
-	}
-	return invalid.Cert, errCertAuthority
-}
-
-// certFields are what the log tells of a certificate.
+// certFields returns what the log says about a certificate.
 func certFields(cert *x509.Certificate) []zap.Field {
 	return []zap.Field{
-		zap.String("subject", distinguishedName(cert.RawSubject)),
-		zap.String("issuer", distinguishedName(cert.RawIssuer)),
+		zap.String("subject", clientcert.DistinguishedName(cert.RawSubject)),
+		zap.String("issuer", clientcert.DistinguishedName(cert.RawIssuer)),
 		zap.String("serial", fmt.Sprintf("%x", cert.SerialNumber)),
 		zap.Time("not_before", cert.NotBefore),
 		zap.Time("not_after", cert.NotAfter),
 	}
-}
-
-// distinguishedName writes all of a name, of which a pkix.Name keeps only one
-// common name.
-func distinguishedName(raw []byte) string {
-	var name pkix.RDNSequence
-	if _, err := asn1.Unmarshal(raw, &name); err != nil {
-		return ""
-	}
-	return name.String()
 }

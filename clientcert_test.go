@@ -1,15 +1,10 @@
 package metawebhook
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
-	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,136 +15,52 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/clientcert"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/certs"
 )
-
-// An issuer is a certificate with its key.
-type issuer struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-// issue makes a certificate with the name, changed by each of the options. A
-// nil issuer signs itself.
-func (i *issuer) issue(t testing.TB, name string, options ...func(*x509.Certificate)) *issuer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    testNow.Add(-time.Hour),
-		NotAfter:     testNow.Add(time.Hour),
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	for _, option := range options {
-		option(template)
-	}
-	parent, signer := template, key
-	if i != nil {
-		parent, signer = i.cert, i.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &issuer{cert, key}
-}
-
-// testNow is the time by which certificates are judged here.
-var testNow = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-
-func authority(c *x509.Certificate) {
-	c.IsCA, c.BasicConstraintsValid, c.ExtKeyUsage = true, true, nil
-	c.KeyUsage = x509.KeyUsageCertSign
-}
-
-func expired(c *x509.Certificate)     { c.NotAfter = testNow.Add(-time.Minute) }
-func notYetValid(c *x509.Certificate) { c.NotBefore = testNow.Add(time.Minute) }
-func forServers(c *x509.Certificate)  { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }
-
-// subject replaces the subject with one of these attributes.
-func subject(attributes ...pkix.AttributeTypeAndValue) func(*x509.Certificate) {
-	return func(c *x509.Certificate) {
-		var rdns pkix.RDNSequence
-		for _, a := range attributes {
-			rdns = append(rdns, pkix.RelativeDistinguishedNameSET{a})
-		}
-		c.RawSubject, _ = asn1.Marshal(rdns)
-	}
-}
-
-func nameAttribute(id int, value string) pkix.AttributeTypeAndValue {
-	return pkix.AttributeTypeAndValue{Type: asn1.ObjectIdentifier{2, 5, 4, id}, Value: value}
-}
 
 // A testPool is a trust pool. It can be loaded anew.
 type testPool struct{ pool *x509.CertPool }
 
 func (p *testPool) CertPool() *x509.CertPool { return p.pool }
 
-func poolOf(certs ...*x509.Certificate) *testPool {
-	pool := x509.NewCertPool()
-	for _, c := range certs {
-		pool.AddCert(c)
-	}
-	return &testPool{pool}
-}
+func poolOf(of ...*certs.Cert) *testPool { return &testPool{certs.Pool(of...)} }
 
 // newClientCert returns a check with its own pool, or none.
 func newClientCert(pool caddytls.CA) *ClientCert {
-	c := &ClientCert{pool: pool, now: func() time.Time { return testNow }}
+	c := &ClientCert{pool: pool, now: func() time.Time { return certs.Now }}
 	c.setDefaults()
 	return c
 }
 
 // connected returns a request over a connection with these certificates.
-func connected(verified bool, chain ...*x509.Certificate) *http.Request {
+func connected(verified bool, chain ...*certs.Cert) *http.Request {
 	r := newNotification(testBody)
-	r.TLS = &tls.ConnectionState{PeerCertificates: chain}
+	r.TLS = &tls.ConnectionState{PeerCertificates: certs.Chain(chain...)}
 	if verified {
-		r.TLS.VerifiedChains = [][]*x509.Certificate{chain}
+		r.TLS.VerifiedChains = [][]*x509.Certificate{r.TLS.PeerCertificates}
 	}
 	return r
 }
 
 func TestCertificateHasToBeVerified(t *testing.T) {
-	root := (*issuer)(nil).issue(t, "Root", authority)
-	middle := root.issue(t, "Intermediate", authority)
-	otherRoot := (*issuer)(nil).issue(t, "Root", authority)
-	leaf := func(i *issuer, options ...func(*x509.Certificate)) *x509.Certificate {
-		return i.issue(t, defaultCertName, options...).cert
-	}
-	right := leaf(middle)
+	root := certs.SelfSigned("Root", certs.Authority)
+	middle := root.Issue("Intermediate", certs.Authority)
 	for _, tc := range []struct {
 		name  string
-		chain []*x509.Certificate
+		chain []*certs.Cert
 		pool  *testPool
 		want  error
 	}{
-		{"right", []*x509.Certificate{right, middle.cert}, poolOf(root.cert), nil},
-		{"right, with the root", []*x509.Certificate{right, middle.cert, root.cert}, poolOf(root.cert), nil},
-		{"right, of the root itself", []*x509.Certificate{leaf(root)}, poolOf(root.cert), nil},
-		{"the intermediate as the anchor", []*x509.Certificate{right}, poolOf(middle.cert), nil},
-		{"intermediate missing", []*x509.Certificate{right}, poolOf(root.cert), errCertAuthority},
-		{"another authority of the same name", []*x509.Certificate{right, middle.cert}, poolOf(otherRoot.cert), errCertAuthority},
-		{"no pool", []*x509.Certificate{right, middle.cert}, new(testPool), errCertAuthority},
-		{"no authority", []*x509.Certificate{right, middle.cert}, poolOf(), errCertAuthority},
-		{"self-signed", []*x509.Certificate{leaf(nil)}, poolOf(root.cert), errCertAuthority},
-		{"issued by a leaf", []*x509.Certificate{leaf(middle.issue(t, "leaf")), middle.cert}, poolOf(root.cert), errCertAuthority},
-		{"expired", []*x509.Certificate{leaf(middle, expired), middle.cert}, poolOf(root.cert), errCertExpired},
-		{"not yet valid", []*x509.Certificate{leaf(middle, notYetValid), middle.cert}, poolOf(root.cert), errCertNotYetValid},
-		{"for servers", []*x509.Certificate{leaf(middle, forServers), middle.cert}, poolOf(root.cert), errCertUsage},
-		{"none", nil, poolOf(root.cert), errNoCert},
+		{"right", []*certs.Cert{middle.Issue(defaultCertName), middle}, poolOf(root), nil},
+		{"intermediate missing", []*certs.Cert{middle.Issue(defaultCertName)}, poolOf(root), errCertAuthority},
+		{"no pool", []*certs.Cert{root.Issue(defaultCertName)}, new(testPool), errCertAuthority},
+		{"expired", []*certs.Cert{root.Issue(defaultCertName, certs.Expired)}, poolOf(root), errCertExpired},
+		{"not yet valid", []*certs.Cert{root.Issue(defaultCertName, certs.NotYetValid)}, poolOf(root), errCertNotYetValid},
+		{"for servers", []*certs.Cert{root.Issue(defaultCertName, certs.ForServers)}, poolOf(root), errCertUsage},
+		{"another name", []*certs.Cert{root.Issue("evil.example")}, poolOf(root), errCertName},
+		{"none", nil, poolOf(root), errNoCert},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newClientCert(tc.pool)
@@ -162,8 +73,23 @@ func TestCertificateHasToBeVerified(t *testing.T) {
 	}
 }
 
+func TestTrustPoolMayBeLoadedAnew(t *testing.T) {
+	root := certs.SelfSigned("Root", certs.Authority)
+	pool := poolOf(root)
+	c, r := newClientCert(pool), connected(false, root.Issue(defaultCertName))
+	for _, tc := range []struct {
+		pool *x509.CertPool
+		want error
+	}{{certs.Pool(root), nil}, {certs.Pool(), errCertAuthority}, {certs.Pool(root), nil}} {
+		pool.pool = tc.pool
+		if _, err := c.check(r); err != tc.want {
+			t.Errorf("got %v, want %v", err, tc.want)
+		}
+	}
+}
+
 func TestCertificateThatMerelyArrivedIsNoIdentity(t *testing.T) {
-	leaf := (*issuer)(nil).issue(t, defaultCertName).cert
+	leaf := certs.SelfSigned(defaultCertName)
 	c := newClientCert(nil)
 	if _, err := c.check(connected(false, leaf)); err != errUnverifiedCert {
 		t.Errorf("not verified: got %v, want %v", err, errUnverifiedCert)
@@ -184,30 +110,29 @@ func TestCertificateThatMerelyArrivedIsNoIdentity(t *testing.T) {
 }
 
 func TestCertificateHasToNameMeta(t *testing.T) {
-	const cn, o, ou = 3, 10, 11
 	for _, tc := range []struct {
 		name    string
 		subject []pkix.AttributeTypeAndValue
 		want    error
 	}{
-		{"right", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName)}, nil},
-		{"right, among others", []pkix.AttributeTypeAndValue{nameAttribute(6, "US"), nameAttribute(o, "Meta"), nameAttribute(cn, defaultCertName)}, nil},
-		{"suffix", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName+".evil.example")}, errCertName},
-		{"prefix", []pkix.AttributeTypeAndValue{nameAttribute(cn, "evil."+defaultCertName)}, errCertName},
-		{"another case", []pkix.AttributeTypeAndValue{nameAttribute(cn, strings.ToUpper(defaultCertName))}, errCertName},
-		{"NUL", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName+"\x00.evil.example")}, errCertName},
-		{"trailing dot", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName+".")}, errCertName},
-		{"empty", []pkix.AttributeTypeAndValue{nameAttribute(cn, "")}, errCertName},
-		{"none", []pkix.AttributeTypeAndValue{nameAttribute(o, "Meta")}, errCertName},
+		{"right", []pkix.AttributeTypeAndValue{certs.CommonName(defaultCertName)}, nil},
+		{"right, among others", []pkix.AttributeTypeAndValue{certs.Country("US"), certs.Organization("Meta"), certs.CommonName(defaultCertName)}, nil},
+		{"suffix", []pkix.AttributeTypeAndValue{certs.CommonName(defaultCertName + ".evil.example")}, errCertName},
+		{"prefix", []pkix.AttributeTypeAndValue{certs.CommonName("evil." + defaultCertName)}, errCertName},
+		{"another case", []pkix.AttributeTypeAndValue{certs.CommonName(strings.ToUpper(defaultCertName))}, errCertName},
+		{"NUL", []pkix.AttributeTypeAndValue{certs.CommonName(defaultCertName + "\x00.evil.example")}, errCertName},
+		{"trailing dot", []pkix.AttributeTypeAndValue{certs.CommonName(defaultCertName + ".")}, errCertName},
+		{"empty", []pkix.AttributeTypeAndValue{certs.CommonName("")}, errCertName},
+		{"none", []pkix.AttributeTypeAndValue{certs.Organization("Meta")}, errCertName},
 		{"no subject", nil, errCertName},
-		{"two", []pkix.AttributeTypeAndValue{nameAttribute(cn, "evil.example"), nameAttribute(cn, defaultCertName)}, errCertName},
-		{"twice the right one", []pkix.AttributeTypeAndValue{nameAttribute(cn, defaultCertName), nameAttribute(cn, defaultCertName)}, errCertName},
-		{"as the organization", []pkix.AttributeTypeAndValue{nameAttribute(o, defaultCertName)}, errCertName},
-		{"as the unit", []pkix.AttributeTypeAndValue{nameAttribute(ou, "CN="+defaultCertName)}, errCertName},
-		{"inside a value", []pkix.AttributeTypeAndValue{nameAttribute(o, "x,CN="+defaultCertName), nameAttribute(cn, "evil.example")}, errCertName},
+		{"two", []pkix.AttributeTypeAndValue{certs.CommonName("evil.example"), certs.CommonName(defaultCertName)}, errCertName},
+		{"twice the right one", []pkix.AttributeTypeAndValue{certs.CommonName(defaultCertName), certs.CommonName(defaultCertName)}, errCertName},
+		{"as the organization", []pkix.AttributeTypeAndValue{certs.Organization(defaultCertName)}, errCertName},
+		{"as the unit", []pkix.AttributeTypeAndValue{certs.Unit("CN=" + defaultCertName)}, errCertName},
+		{"inside a value", []pkix.AttributeTypeAndValue{certs.Organization("x,CN=" + defaultCertName), certs.CommonName("evil.example")}, errCertName},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			leaf := (*issuer)(nil).issue(t, "", subject(tc.subject...), func(c *x509.Certificate) { c.DNSNames = []string{defaultCertName} }).cert
+			leaf := certs.SelfSigned("", certs.Subject(tc.subject...), func(c *x509.Certificate) { c.DNSNames = []string{defaultCertName} })
 			if _, err := newClientCert(nil).check(connected(true, leaf)); err != tc.want {
 				t.Errorf("%s: got %v, want %v", leaf.Subject, err, tc.want)
 			}
@@ -219,7 +144,7 @@ func TestAnyNameIsAccepted(t *testing.T) {
 	c := newClientCert(nil)
 	c.Names = []string{"a.example", "b.example"}
 	for name, want := range map[string]error{"a.example": nil, "b.example": nil, "c.example": errCertName, defaultCertName: errCertName} {
-		if _, err := c.check(connected(true, (*issuer)(nil).issue(t, name).cert)); err != want {
+		if _, err := c.check(connected(true, certs.SelfSigned(name))); err != want {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
 	}
@@ -282,49 +207,6 @@ func TestWhichRequestsNeedACertificate(t *testing.T) {
 		_, status, reason := serve(h, r, next)
 		if status != tc.want || status == 403 && reason != "client_cert_missing" || len(next.requests) > 0 {
 			t.Errorf("%s, %s: got %d %q and %d requests to the next handler, want %d", tc.require, tc.method, status, reason, len(next.requests), tc.want)
-		}
-	}
-}
-
-func TestVerifiedChainsAreRememberedWhileValid(t *testing.T) {
-	root := (*issuer)(nil).issue(t, "Root", authority, func(c *x509.Certificate) { c.NotAfter = testNow.Add(30 * time.Minute) })
-	chain := []*x509.Certificate{root.issue(t, defaultCertName).cert, root.cert}
-	pool := poolOf(root.cert)
-	c := newClientCert(pool)
-	check := func(want error) {
-		t.Helper()
-		if _, err := c.check(connected(false, chain...)); err != want {
-			t.Errorf("got %v, want %v", err, want)
-		}
-	}
-	check(nil)
-	if !c.verified.contain(pool.pool, chain, testNow) {
-		t.Error("the chain was not remembered")
-	}
-	if c.verified.contain(pool.pool, chain[:1], testNow) {
-		t.Error("a part of the chain was taken for it")
-	}
-	for _, outside := range []time.Duration{-2 * time.Hour, 31 * time.Minute} {
-		if c.verified.contain(pool.pool, chain, testNow.Add(outside)) {
-			t.Errorf("the chain is remembered %s from now, when a certificate in it is not valid", outside)
-		}
-	}
-	pool.pool = x509.NewCertPool() // loaded anew, without the authority
-	check(errCertAuthority)
-	pool.pool = poolOf(root.cert).pool
-	check(nil)
-}
-
-func TestRememberedChainsAreBounded(t *testing.T) {
-	root := (*issuer)(nil).issue(t, "Root", authority)
-	pool := poolOf(root.cert)
-	c := newClientCert(pool)
-	for range 2*maxVerifiedChains + 1 {
-		if _, err := c.check(connected(false, root.issue(t, defaultCertName).cert)); err != nil {
-			t.Fatal(err)
-		}
-		if n := len(c.verified.valid); n > maxVerifiedChains {
-			t.Fatalf("got %d chains, want at most %d", n, maxVerifiedChains)
 		}
 	}
 }
@@ -397,7 +279,7 @@ func TestClientCertConfigurationErrors(t *testing.T) {
 
 // The fields of the log are all that is told of a certificate.
 func TestRefusalShowsTheCertificate(t *testing.T) {
-	leaf := (*issuer)(nil).issue(t, "evil.example").cert
+	leaf := certs.SelfSigned("evil.example")
 	shown, err := newClientCert(poolOf()).check(connected(false, leaf))
 	if !errors.Is(err, errCertAuthority) {
 		t.Fatal(err)
@@ -412,12 +294,12 @@ func TestRefusalShowsTheCertificate(t *testing.T) {
 }
 
 func BenchmarkClientCert(b *testing.B) {
-	root := (*issuer)(nil).issue(b, "Root", authority)
-	middle := root.issue(b, "Intermediate", authority)
-	chain := []*x509.Certificate{middle.issue(b, defaultCertName).cert, middle.cert}
-	r := connected(false, chain...)
+	root := certs.SelfSigned("Root", certs.Authority)
+	middle := root.Issue("Intermediate", certs.Authority)
+	leaf := middle.Issue(defaultCertName)
+	r := connected(false, leaf, middle)
 	b.Run("own pool, remembered", func(b *testing.B) {
-		c := newClientCert(poolOf(root.cert))
+		c := newClientCert(poolOf(root))
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := c.check(r); err != nil {
@@ -426,10 +308,10 @@ func BenchmarkClientCert(b *testing.B) {
 		}
 	})
 	b.Run("own pool, first time", func(b *testing.B) {
-		c := newClientCert(poolOf(root.cert))
+		c := newClientCert(poolOf(root))
 		b.ReportAllocs()
 		for b.Loop() {
-			c.verified = verifiedChains{}
+			c.verifier = clientcert.Verifier{}
 			if _, err := c.check(r); err != nil {
 				b.Fatal(err)
 			}

@@ -85,6 +85,15 @@ func Pool(certs ...*Cert) *x509.CertPool {
 	return pool
 }
 
+// Chain returns the certificates without their keys.
+func Chain(certs ...*Cert) []*x509.Certificate {
+	chain := make([]*x509.Certificate, 0, len(certs))
+	for _, c := range certs {
+		chain = append(chain, c.Certificate)
+	}
+	return chain
+}
+
 // Authority makes a certificate one that may issue others, valid for a month.
 func Authority(c *x509.Certificate) {
 	c.IsCA, c.BasicConstraintsValid = true, true

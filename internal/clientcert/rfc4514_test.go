@@ -1,4 +1,4 @@
-package metawebhook
+package clientcert
 
 import (
 	"crypto/x509/pkix"
@@ -37,7 +37,7 @@ func TestCommonNames(t *testing.T) {
 		{"1.3.6.1.4.1.1466.0=#04024869,CN=a b", []string{"a b"}},
 		{"XCN=a,CN-X=b,OU2=c", nil},
 	} {
-		got, err := commonNames(tc.name)
+		got, err := SubjectCommonNames(tc.name)
 		if err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, %v; want %q", tc.name, got, err, tc.want)
 		}
@@ -50,7 +50,7 @@ func TestMalformedNames(t *testing.T) {
 		`CN="a"`, `O="x,CN=a"`, "CN=a;O=b", "CN=<a>", "CN=a\x00", `CN=a\`, `CN=a\0`, `CN=a\zz`, `CN=\FF`, "CN=\xff", "/C=US/CN=a",
 		"CN=#", "CN=#0", "CN=#0g", `CN=#04\0`, "2.5.4.=a", ".2=a", "2..5=a", "-CN=a", "C_N=a", "Common Name=a", "ÇN=a",
 	} {
-		if got, err := commonNames(name); err == nil {
+		if got, err := SubjectCommonNames(name); err == nil {
 			t.Errorf("%q: got %q, want an error", name, got)
 		}
 	}
@@ -68,7 +68,7 @@ func FuzzCommonNames(f *testing.F) {
 		}
 		subject := pkix.Name{CommonName: commonName, Organization: []string{organization}, Country: []string{country}}
 		written := subject.String()
-		got, err := commonNames(written)
+		got, err := SubjectCommonNames(written)
 		var want []string
 		if commonName != "" {
 			want = []string{commonName}
@@ -77,7 +77,7 @@ func FuzzCommonNames(f *testing.F) {
 			t.Errorf("%s: got %q, want %q", written, got, want)
 		}
 
-		got, err = commonNames(name)
+		got, err = SubjectCommonNames(name)
 		if err != nil && got != nil {
 			t.Errorf("%q: got %q with an error", name, got)
 		}

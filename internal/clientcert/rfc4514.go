@@ -1,4 +1,4 @@
-package metawebhook
+package clientcert
 
 import (
 	"encoding/hex"
@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// errMalformedName is returned for what is no name of RFC 4514. It tells
-// nothing of it.
-var errMalformedName = errors.New("malformed distinguished name")
+// ErrMalformed is returned for a name that is not as RFC 4514 has it. It says
+// nothing of what is in the name.
+var ErrMalformed = errors.New("malformed distinguished name")
 
-// commonNames returns the common names in a distinguished name, as RFC 4514
-// writes it, in whichever order its parts come. What the RFC does not allow is
-// an error rather than a guess: there are proxies that escape nothing.
-func commonNames(name string) (names []string, err error) {
+// SubjectCommonNames returns the common names in a subject as RFC 4514 writes
+// it, in whichever order its parts come. What the RFC does not allow is an
+// error rather than a guess: there are proxies that escape nothing.
+func SubjectCommonNames(name string) (names []string, err error) {
 	for rest := name; ; {
 		var attribute, value string
 		var separator byte
@@ -44,7 +44,7 @@ func isCommonName(attribute string) bool {
 func cutAttribute(s string) (attribute, rest string, err error) {
 	attribute, rest, ok := strings.Cut(s, "=")
 	if !ok || attribute == "" {
-		return "", "", errMalformedName
+		return "", "", ErrMalformed
 	}
 	numeric := isDigit(attribute[0])
 	for i := range len(attribute) {
@@ -55,7 +55,7 @@ func cutAttribute(s string) (attribute, rest string, err error) {
 		case !numeric && isLetter(c):
 		case !numeric && c == '-' && i > 0:
 		default:
-			return "", "", errMalformedName
+			return "", "", ErrMalformed
 		}
 	}
 	return attribute, rest, nil
@@ -74,14 +74,14 @@ func cutValue(s string) (value string, separator byte, rest string, err error) {
 		case '\\':
 			n, err := unescape(&b, s[i+1:])
 			if err != nil || hexadecimal {
-				return "", 0, "", errMalformedName
+				return "", 0, "", ErrMalformed
 			}
 			i += n
 		case '"', ';', '<', '>', 0:
-			return "", 0, "", errMalformedName
+			return "", 0, "", ErrMalformed
 		case ' ':
 			if i == 0 || i == len(s)-1 || s[i+1] == ',' || s[i+1] == '+' {
-				return "", 0, "", errMalformedName
+				return "", 0, "", ErrMalformed
 			}
 			b.WriteByte(c)
 		default:
@@ -91,11 +91,11 @@ func cutValue(s string) (value string, separator byte, rest string, err error) {
 	value = b.String()
 	if hexadecimal {
 		if _, err := hex.DecodeString(value[1:]); err != nil || len(value) == 1 {
-			return "", 0, "", errMalformedName
+			return "", 0, "", ErrMalformed
 		}
 	}
 	if !utf8.ValidString(value) {
-		return "", 0, "", errMalformedName
+		return "", 0, "", ErrMalformed
 	}
 	return value, separator, rest, nil
 }
@@ -108,11 +108,11 @@ func unescape(b *strings.Builder, s string) (int, error) {
 		return 1, nil
 	}
 	if len(s) < 2 {
-		return 0, errMalformedName
+		return 0, ErrMalformed
 	}
 	c, err := hex.DecodeString(s[:2])
 	if err != nil {
-		return 0, errMalformedName
+		return 0, ErrMalformed
 	}
 	b.Write(c)
 	return 2, nil
