@@ -54,10 +54,25 @@ type ClientCert struct {
 	// certificate that the connection policy has verified counts.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
-	// The header in which a proxy that terminates TLS passes the subject of
-	// the certificate that it has verified, as an RFC 4514 name, such as
-	// `X-Amzn-Mtls-Clientcert-Subject` of AWS load balancers. It counts only
-	// in requests that come from one of the server's `trusted_proxies`.
+	// The header in which a proxy that terminates TLS passes on the client
+	// certificate. It counts only in requests that come from one of the
+	// server's `trusted_proxies`; a header that is repeated, or that may be
+	// read in two ways, is refused. Default: none.
+	//
+	// It holds the subject of a certificate that the proxy has verified, such
+	// as `X-Amzn-Mtls-Clientcert-Subject` of AWS load balancers. Its first
+	// characters tell the notation:
+	//
+	// - RFC 4514 or 2253, as AWS, nginx and Cloudflare write it:
+	//   `CN=example.com,O=Example\, Inc.,C=US`, with a space behind every comma
+	//   or none, and values in hexadecimal form.
+	// - OpenSSL's one line, as HAProxy writes it:
+	//   `/C=US/O=Example, Inc./CN=example.com`. The common name must stand
+	//   last; a backslash or plus sign is ambiguous. Of a certificate without a
+	//   common name, a slash in another value passes for one; prefer RFC 2253
+	//   if the proxy has it.
+	// - `X-Forwarded-Client-Cert` of Envoy and Istio:
+	//   `Hash=…;Subject="CN=example.com,C=US"`, from one proxy alone.
 	Forwarded string `json:"forwarded,omitempty"`
 
 	pool     caddytls.CA

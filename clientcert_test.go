@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -185,6 +187,63 @@ func TestForwardedSubject(t *testing.T) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
 		})
+	}
+}
+
+// What proxies have been seen to send.
+func TestNotationsOfForwardedSubjects(t *testing.T) {
+	const cn = defaultCertName
+	for _, tc := range []struct {
+		subject string
+		want    error
+	}{
+		{`CN=` + cn + `,OU=x,O=Meta Platforms\, Inc.,L=Menlo Park,ST=California,C=US`, nil},
+		{`CN=` + cn, nil},
+		{`cn=` + cn, nil},
+		{`2.5.4.3=` + cn, nil},
+		{`CN=` + cn + `+OU=x,O=M`, nil},
+		{`CN=` + cn + `, O=Meta, C=US`, nil},
+		{`C=US, O=Meta, CN=` + cn, nil},
+		{`/C=US/ST=California/O=Meta/CN=` + cn, nil},
+		{`2.5.4.3=#1321` + hex.EncodeToString([]byte(cn)), nil},
+		{`Hash=0a1b;Subject="CN=` + cn + `,O=Meta"`, nil},
+		{`By=spiffe://gateway;Hash=0a1b;Subject="CN=` + cn + `,O=Meta Platforms\, Inc.,C=US";URI=`, nil},
+		{`Subject="/C=US/CN=` + cn + `"`, nil},
+
+		{cn, errCertSubject},
+		{`CN = ` + cn, errCertSubject},
+		{`CN="` + cn + `",O=Meta`, errCertSubject},
+		{`CN=` + cn + `,`, errCertSubject},
+		{`CN=` + cn + `, CN=evil.example`, errCertSubject},
+		{`C=US,O=Meta, CN=` + cn, errCertSubject},
+		{`/CN=` + cn + `/O=x`, errCertSubject},
+		{`/O=x\/CN=` + cn, errCertSubject},
+		{`/O=x+CN=` + cn, errCertSubject},
+		{`2.5.4.3=#0421` + hex.EncodeToString([]byte(cn)), errCertSubject},
+		{`Hash=0a1b;URI=x;Subject="CN=` + cn + `"`, errCertSubject},
+		{`Hash=0a1b;Subject="CN=` + cn + `",By=spiffe://sidecar;Hash=2c3d;Subject="CN=gateway"`, errCertSubject},
+		{`Subject%3D%22CN%3D` + cn + `%22`, errCertSubject},
+		{`:` + base64.StdEncoding.EncodeToString(certs.SelfSigned(cn).Raw) + `:`, errCertSubject}, // of RFC 9440, in another header
+
+		{`CN=` + cn + `.evil.example`, errCertName},
+		{`O=CN\=` + cn + `,CN=x`, errCertName},
+		{`O=x\, CN=` + cn + `, CN=evil.example`, errCertName},
+		{`/O=x/CN=` + cn + `/CN=evil.example`, errCertName},
+		{`/O=x, CN=` + cn + `/CN=evil.example`, errCertName},
+		{`/CN=` + cn + `, O=x`, errCertName},
+		{`2.5.4.3=#0c04` + hex.EncodeToString([]byte("evil")), errCertName},
+		{`CN=evil.example,2.5.4.3=#1321` + hex.EncodeToString([]byte(cn)), errCertName},
+		{`Hash=0a1b;Subject="CN=evil.example,O=x";URI=CN`, errCertName},
+		{`Hash=0a1b;Subject=""`, errCertName},
+	} {
+		c := newClientCert(nil)
+		c.Forwarded = "X-Subject"
+		r := newNotification(testBody)
+		r.Header.Set("X-Subject", tc.subject)
+		setVar(r, caddyhttp.TrustedProxyVarKey, true)
+		if _, err := c.check(r); err != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.subject, err, tc.want)
+		}
 	}
 }
 

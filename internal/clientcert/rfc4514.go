@@ -1,68 +1,56 @@
 package clientcert
 
 import (
+	"encoding/asn1"
 	"encoding/hex"
-	"errors"
 	"strings"
 	"unicode/utf8"
 )
 
-// ErrMalformed is returned for a name that is not as RFC 4514 has it. It says
-// nothing of what is in the name.
-var ErrMalformed = errors.New("malformed distinguished name")
-
-// SubjectCommonNames returns the common names in a subject as RFC 4514 writes
-// it, in whichever order its parts come. What the RFC does not allow is an
-// error rather than a guess: there are proxies that escape nothing.
-func SubjectCommonNames(name string) (names []string, err error) {
+// rfc4514CommonNames returns the common names in a name as RFC 4514 writes it,
+// in whichever order its parts come. Some proxies put a space behind each
+// comma: it has to stand behind every one or none.
+func rfc4514CommonNames(name string) (names []string, err error) {
+	commas, spaces := 0, 0
 	for rest := name; ; {
 		var attribute, value string
 		var separator byte
 		if attribute, rest, err = cutAttribute(rest); err != nil {
 			return nil, err
 		}
+		hexadecimal := strings.HasPrefix(rest, "#")
 		if value, separator, rest, err = cutValue(rest); err != nil {
 			return nil, err
 		}
 		if isCommonName(attribute) {
+			if hexadecimal {
+				if value, err = hexText(value); err != nil {
+					return nil, err
+				}
+			}
 			names = append(names, value)
 		}
 		if separator == 0 {
-			return names, nil
+			break
+		}
+		if separator == ',' {
+			commas++
+			if strings.HasPrefix(rest, " ") {
+				spaces++
+				rest = rest[1:]
+			}
 		}
 	}
-}
-
-// isCommonName reports whether an attribute type is the common name, by name
-// or by number.
-func isCommonName(attribute string) bool {
-	return strings.EqualFold(attribute, "CN") || attribute == "2.5.4.3"
-}
-
-// cutAttribute cuts an attribute type and its equals sign off a name: letters,
-// digits and hyphens behind a letter, or numbers with dots between them.
-func cutAttribute(s string) (attribute, rest string, err error) {
-	attribute, rest, ok := strings.Cut(s, "=")
-	if !ok || attribute == "" {
-		return "", "", ErrMalformed
+	// A comma and a space also join the lines of a repeated header.
+	if spaces > 0 && (spaces < commas || len(names) > 1) {
+		return nil, ErrMalformed
 	}
-	numeric := isDigit(attribute[0])
-	for i := range len(attribute) {
-		c := attribute[i]
-		switch {
-		case isDigit(c):
-		case numeric && c == '.' && i+1 < len(attribute) && isDigit(attribute[i+1]):
-		case !numeric && isLetter(c):
-		case !numeric && c == '-' && i > 0:
-		default:
-			return "", "", ErrMalformed
-		}
-	}
-	return attribute, rest, nil
+	return names, nil
 }
 
 // cutValue cuts an attribute value and the separator behind it off a name: a
-// comma, a plus sign, or 0 at the end.
+// comma, a plus sign, or 0 at the end. It leaves the hexadecimal form of a
+// value as it is.
 func cutValue(s string) (value string, separator byte, rest string, err error) {
 	var b strings.Builder
 	hexadecimal := strings.HasPrefix(s, "#")
@@ -118,6 +106,23 @@ func unescape(b *strings.Builder, s string) (int, error) {
 	return 2, nil
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+// hexText returns the text in the hexadecimal form of a value: a number sign
+// and the DER of one string, of a type that crypto/x509 reads likewise.
+func hexText(value string) (string, error) {
+	der, err := hex.DecodeString(value[1:])
+	if err != nil {
+		return "", ErrMalformed
+	}
+	var element asn1.RawValue
+	if rest, err := asn1.Unmarshal(der, &element); err != nil || len(rest) > 0 {
+		return "", ErrMalformed
+	}
+	switch element.Tag {
+	case asn1.TagUTF8String, asn1.TagPrintableString, asn1.TagIA5String:
+		var text string
+		if _, err := asn1.Unmarshal(der, &text); err == nil {
+			return text, nil
+		}
+	}
+	return "", ErrMalformed
+}
