@@ -125,7 +125,13 @@ func (c *ClientCert) unmarshal(d *caddyfile.Dispenser) error {
 	if err := checkNames(c.Names); err != nil {
 		return d.Errf("client_cert: %v", err)
 	}
-	return caddyblock.Unmarshal(d, c.unmarshalOption)
+	if err := caddyblock.Unmarshal(d, c.unmarshalOption); err != nil {
+		return err
+	}
+	if err := c.checkForwardedPool(); err != nil {
+		return d.Errf("client_cert: %v", err)
+	}
+	return nil
 }
 
 func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) error {

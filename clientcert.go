@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,6 +28,13 @@ const defaultCertName = "client.webhooks.fbclientcerts.com"
 const (
 	requireNotifications = "notifications"
 	requireAll           = "all"
+)
+
+// The headers of RFC 9440, in which a proxy passes on a certificate and the
+// chain that the client has sent with it.
+const (
+	clientCertHeader      = "Client-Cert"
+	clientCertChainHeader = "Client-Cert-Chain"
 )
 
 // ClientCert makes sure that it is Meta who is connected, by the client
@@ -59,9 +67,13 @@ type ClientCert struct {
 	// server's `trusted_proxies`; a header that is repeated, or that may be
 	// read in two ways, is refused. Default: none.
 	//
-	// It holds the subject of a certificate that the proxy has verified, such
-	// as `X-Amzn-Mtls-Clientcert-Subject` of AWS load balancers. Its first
-	// characters tell the notation:
+	// `Client-Cert` holds the certificate itself, by RFC 9440, and
+	// `Client-Cert-Chain` its intermediates. It is verified here: `trust_pool`
+	// is required.
+	//
+	// Any other header holds the subject of a certificate that the proxy has
+	// verified, such as `X-Amzn-Mtls-Clientcert-Subject` of AWS load balancers.
+	// Its first characters tell the notation:
 	//
 	// - RFC 4514 or 2253, as AWS, nginx and Cloudflare write it:
 	//   `CN=example.com,O=Example\, Inc.,C=US`, with a space behind every comma
@@ -121,7 +133,7 @@ func (c *ClientCert) validate() error {
 			return fmt.Errorf("forwarded: %q %v", c.Forwarded, err)
 		}
 	}
-	return nil
+	return c.checkForwardedPool()
 }
 
 // checkNames returns what is wrong with the names that are accepted.
@@ -144,6 +156,14 @@ func checkRequire(value string) error {
 func checkHeaderName(name string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return errors.New("is not the name of a header")
+	}
+	return nil
+}
+
+// checkForwardedPool returns what is missing to verify forwarded certificates.
+func (c *ClientCert) checkForwardedPool() error {
+	if http.CanonicalHeaderKey(c.Forwarded) == clientCertHeader && c.TrustPoolRaw == nil && c.pool == nil {
+		return fmt.Errorf("forwarded %s: needs a trust_pool to verify the certificate with", clientCertHeader)
 	}
 	return nil
 }
@@ -245,6 +265,9 @@ func (c *ClientCert) checkForwarded(r *http.Request, values []string) ([]zap.Fie
 	if values[0] == "" {
 		return nil, errNoCert
 	}
+	if c.Forwarded == clientCertHeader {
+		return c.checkForwardedChain(values[0], r.Header[clientCertChainHeader])
+	}
 	shown := []zap.Field{zap.String("subject", values[0])}
 	commonNames, err := clientcert.SubjectCommonNames(values[0])
 	if err != nil {
@@ -254,6 +277,21 @@ func (c *ClientCert) checkForwarded(r *http.Request, values []string) ([]zap.Fie
 		return shown, errCertName
 	}
 	return nil, nil
+}
+
+// checkForwardedChain is check by the headers of RFC 9440.
+func (c *ClientCert) checkForwardedChain(cert string, intermediates []string) ([]zap.Field, error) {
+	if cert == "::" { // of proxies that write the colons without a certificate, too
+		return nil, errNoCert
+	}
+	if len(intermediates) > 1 {
+		return nil, errCertSubject
+	}
+	chain, err := clientcert.ParseChain(cert, strings.Join(intermediates, ","))
+	if err != nil {
+		return nil, errCertSubject
+	}
+	return c.checkChain(chain)
 }
 
 // certFields returns what the log says about a certificate.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
@@ -247,6 +249,74 @@ func TestNotationsOfForwardedSubjects(t *testing.T) {
 	}
 }
 
+func TestForwardedCertificate(t *testing.T) {
+	root := certs.SelfSigned("Root", certs.Authority)
+	middle := root.Issue("Intermediate", certs.Authority)
+	other := certs.SelfSigned("Root", certs.Authority)
+	twoNames := certs.Subject(certs.CommonName("evil.example"), certs.CommonName(defaultCertName))
+	written := func(c *certs.Cert) string { return ":" + base64.StdEncoding.EncodeToString(c.Raw) + ":" }
+	right, intermediate := written(middle.Issue(defaultCertName)), written(middle)
+	for _, tc := range []struct {
+		name        string
+		untrusted   bool
+		cert, chain []string
+		want        int
+		reason      string
+	}{
+		{name: "right", cert: []string{right}, chain: []string{intermediate}, want: 0},
+		{name: "right, with the root", cert: []string{right}, chain: []string{intermediate + ", " + written(root)}, want: 0},
+		{name: "right, of the root itself", cert: []string{written(root.Issue(defaultCertName))}, want: 0},
+		{name: "from an untrusted address", untrusted: true, cert: []string{right}, chain: []string{intermediate}, want: 403, reason: "client_cert_untrusted_proxy"},
+		{name: "none", want: 403, reason: "client_cert_missing"},
+		{name: "a chain alone", chain: []string{intermediate}, want: 403, reason: "client_cert_missing"},
+		{name: "empty", cert: []string{""}, want: 403, reason: "client_cert_missing"},
+		{name: "colons alone", cert: []string{"::"}, chain: []string{intermediate}, want: 403, reason: "client_cert_missing"},
+		{name: "twice", cert: []string{right, right}, chain: []string{intermediate}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "the chain twice", cert: []string{right}, chain: []string{intermediate, intermediate}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "a list", cert: []string{right + ", " + intermediate}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "not a certificate", cert: []string{":AAAA:"}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "a bad chain", cert: []string{right}, chain: []string{":AAAA:"}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "a subject", cert: []string{"CN=" + defaultCertName}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "of Envoy", cert: []string{`Subject="CN=` + defaultCertName + `"`}, want: 403, reason: "client_cert_malformed_subject"},
+		{name: "without its intermediate", cert: []string{right}, want: 403, reason: "client_cert_unknown_authority"},
+		{name: "self-signed", cert: []string{written(certs.SelfSigned(defaultCertName))}, want: 403, reason: "client_cert_unknown_authority"},
+		{name: "self-signed, with the right chain", cert: []string{written(certs.SelfSigned(defaultCertName))}, chain: []string{intermediate}, want: 403, reason: "client_cert_unknown_authority"},
+		{name: "of another authority", cert: []string{written(other.Issue(defaultCertName))}, chain: []string{written(other)}, want: 403, reason: "client_cert_unknown_authority"},
+		{name: "expired", cert: []string{written(root.Issue(defaultCertName, certs.Expired))}, want: 403, reason: "client_cert_expired"},
+		{name: "not yet valid", cert: []string{written(root.Issue(defaultCertName, certs.NotYetValid))}, want: 403, reason: "client_cert_not_yet_valid"},
+		{name: "for servers", cert: []string{written(root.Issue(defaultCertName, certs.ForServers))}, want: 403, reason: "client_cert_wrong_usage"},
+		{name: "another name", cert: []string{written(root.Issue("evil.example"))}, want: 403, reason: "client_cert_wrong_name"},
+		{name: "two names", cert: []string{written(root.Issue("", twoNames))}, want: 403, reason: "client_cert_wrong_name"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := provisioned(t, func(h *Handler) {
+				h.ClientCert = &ClientCert{Forwarded: "client-cert", TrustPoolRaw: inlinePool(root)}
+				h.Dedup = &Dedup{Off: true}
+			})
+			for range 2 { // the second time from the cache
+				r := newNotification(testBody)
+				if tc.cert != nil {
+					r.Header["Client-Cert"] = tc.cert
+				}
+				if tc.chain != nil {
+					r.Header["Client-Cert-Chain"] = tc.chain
+				}
+				setVar(r, caddyhttp.TrustedProxyVarKey, !tc.untrusted)
+				next := new(app)
+				_, status, reason := serve(h, r, next)
+				if status != tc.want || reason != tc.reason || (tc.want == 0) != (len(next.requests) > 0) {
+					t.Errorf("got %d %q and %d requests to the next handler, want %d %q", status, reason, len(next.requests), tc.want, tc.reason)
+				}
+			}
+		})
+	}
+}
+
+// inlinePool returns a trust pool as a configuration has it.
+func inlinePool(of *certs.Cert) json.RawMessage {
+	return json.RawMessage(`{"provider": "inline", "trusted_ca_certs": ["` + base64.StdEncoding.EncodeToString(of.Raw) + `"]}`)
+}
+
 func TestWhichRequestsNeedACertificate(t *testing.T) {
 	for _, tc := range []struct {
 		require, method string
@@ -328,10 +398,29 @@ func TestClientCertConfigurationErrors(t *testing.T) {
 		{&ClientCert{Require: "some"}, `client_cert: require: "some" is neither notifications nor all`},
 		{&ClientCert{Forwarded: "X Subject"}, `client_cert: forwarded: "X Subject" is not the name of a header`},
 		{&ClientCert{TrustPoolRaw: []byte(`{"provider":"nowhere"}`)}, "client_cert: trust_pool: "},
+		{&ClientCert{Forwarded: "client-cert"}, "client_cert: forwarded Client-Cert: needs a trust_pool"},
 	} {
 		h := &Handler{VerifyToken: []string{testToken}, AppSecret: []string{testSecret}, ClientCert: tc.cert}
 		if err := provision(t, newContext(t), h); err == nil || !strings.HasPrefix(err.Error(), tc.want) {
 			t.Errorf("got  %v\nwant %s", err, tc.want)
+		}
+	}
+}
+
+func TestForwardedCertificateNeedsATrustPool(t *testing.T) {
+	for _, tc := range []struct{ block, want string }{
+		{"forwarded Client-Cert", "client_cert: forwarded Client-Cert: needs a trust_pool"},
+		{"forwarded client-cert", "client_cert: forwarded Client-Cert: needs a trust_pool"},
+		{"forwarded X-Subject", ""},
+		{"trust_pool inline {\n trust_der AAAA\n }\n forwarded Client-Cert", ""},
+		{"forwarded Client-Cert\n trust_pool inline {\n trust_der AAAA\n }", ""},
+	} {
+		err := new(Handler).UnmarshalCaddyfile(caddyfile.NewTestDispenser("meta_webhook {\n client_cert {\n " + tc.block + "\n }\n}"))
+		switch {
+		case tc.want == "" && err != nil:
+			t.Errorf("%s: got %v, want no error", tc.block, err)
+		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "Testfile:4")):
+			t.Errorf("%s: got %v, want %s at Testfile:4", tc.block, err, tc.want)
 		}
 	}
 }

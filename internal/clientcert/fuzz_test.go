@@ -2,6 +2,7 @@ package clientcert
 
 import (
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -201,5 +202,33 @@ func FuzzXFCC(f *testing.F) {
 		}
 
 		wantPlausible(t, header)
+	})
+}
+
+func FuzzParseChain(f *testing.F) {
+	root := certs.SelfSigned("Root", certs.Authority)
+	leaf := byteSequence(root.Issue(name))
+	f.Add(leaf, "")
+	f.Add(leaf, byteSequence(root))
+	f.Add(leaf, byteSequence(root)+", "+byteSequence(root))
+	f.Add(leaf+";a=1", ":AAAA:")
+	f.Fuzz(func(t *testing.T, cert, chain string) {
+		got, err := ParseChain(cert, chain)
+		if err != nil {
+			if err != ErrMalformed || got != nil {
+				t.Errorf("%q, %q: got %d certificates with the error %v", cert, chain, len(got), err)
+			}
+			return
+		}
+		written := make([]string, 0, len(got))
+		for _, c := range got {
+			written = append(written, ":"+base64.StdEncoding.EncodeToString(c.Raw)+":")
+		}
+		if written[0] != cert {
+			t.Errorf("got %s, want %s", written[0], cert)
+		}
+		if got, want := strings.Join(written[1:], ","), strings.NewReplacer(" ", "", "\t", "").Replace(chain); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	})
 }
