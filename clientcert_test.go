@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/clientcert"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/certs"
 )
 
@@ -291,7 +292,7 @@ func TestForwardedCertificate(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := provisioned(t, func(h *Handler) {
 				h.ClientCert = &ClientCert{Forwarded: "client-cert", TrustPoolRaw: inlinePool(root)}
-				h.Dedup = &Dedup{Off: true}
+				h.Dedup = &delivery.Dedup{Off: true}
 			})
 			for range 2 { // the second time from the cache
 				r := newNotification(testBody)
