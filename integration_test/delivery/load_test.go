@@ -26,9 +26,9 @@ func TestHangUpDoesNotEndADelivery(t *testing.T) {
 				_, err := g.Try(g.Notification(harness.Page([]string{"a", "b"}, []string{"c"})).WithContext(ctx))
 				hungUp <- err
 			}()
-			harness.Eventually(t, "two entries upstream", func() bool {
+			harness.Eventually(t, "three conversations upstream", func() bool {
 				waiting, _ := gate.Counts()
-				return waiting == 2
+				return waiting == 3
 			})
 			hangUp()
 			if err := <-hungUp; err == nil {

@@ -169,6 +169,7 @@ type CloudEvent struct {
 	Type        string `json:"type"`
 	Entry       string `json:"metaentry"`
 	Field       string `json:"metafield"`
+	Subject     string `json:"subject"`
 	Data        struct {
 		PostID string `json:"post_id"`
 	} `json:"data"`

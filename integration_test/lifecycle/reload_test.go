@@ -90,9 +90,9 @@ func TestReloadDoesNotEndADelivery(t *testing.T) {
 		}
 		answers <- a
 	}()
-	harness.Eventually(t, "two entries upstream", func() bool {
+	harness.Eventually(t, "three conversations upstream", func() bool {
 		waiting, _ := gate.Counts()
-		return waiting == 2
+		return waiting == 3
 	})
 	g.Reload(harness.Lines(harness.Hook("deliver batch"), "reverse_proxy "+u.Addr))
 	gate.Release()

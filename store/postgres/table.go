@@ -78,7 +78,7 @@ func (t *table) prepare(ctx context.Context) error {
 		for _, statement := range t.sql.create {
 			// Somebody else may be making it at the same time, which IF NOT
 			// EXISTS does not always cover. The try afterwards decides.
-			if _, err := conn.Exec(ctx, statement); err != nil && !isCode(err, "23505") && !isCode(err, "42P07") {
+			if _, err := conn.Exec(ctx, statement); err != nil && !isCode(err, "23505") && !isCode(err, "42P07") && !isCode(err, "42710") {
 				return refused(statement, err)
 			}
 		}
