@@ -46,7 +46,7 @@ func TestModel(t *testing.T) {
 			t.Run(store+" "+deliver, func(t *testing.T) {
 				options := map[string]string{
 					"memory": `{"module":"memory"}`,
-					"file":   fmt.Sprintf(`{"module":"file","path":%q}`, filepath.Join(t.TempDir(), "events.db")),
+					"file":   fmt.Sprintf(`{"module":"file","path":%q}`, filepath.Join(t.TempDir(), "stored")),
 				}[store]
 				synctest.Test(t, func(t *testing.T) {
 					newModel(t, deliver, options, delivery.DefaultLease).run()

@@ -52,7 +52,7 @@ func pluginContender(deliver, store string, buffered bool, forwards func(*worklo
 		start: func(ctx context.Context, s *site) (*process, error) {
 			options := "deliver " + deliver + "\n"
 			if store == "file" {
-				options += fmt.Sprintf("store file {\npath %s\n}\n", s.path("delivered.db"))
+				options += fmt.Sprintf("store file {\npath %s\n}\n", s.path("stored"))
 			}
 			if s.workload.secure {
 				options += "client_cert\n"

@@ -26,7 +26,7 @@ func BenchmarkClaimCommit(b *testing.B) {
 		make func(b *testing.B) store.Opener
 	}{
 		{"memory", func(*testing.B) store.Opener { return &memory.Store{MaxEvents: 10_000_000} }},
-		{"file", func(b *testing.B) store.Opener { return &file.Store{Path: filepath.Join(b.TempDir(), "events.db")} }},
+		{"file", func(b *testing.B) store.Opener { return &file.Store{Path: filepath.Join(b.TempDir(), "stored")} }},
 		{"postgres", func(*testing.B) store.Opener { return &postgres.Store{DSN: server().DSN() + "&pool_max_conns=64"} }},
 	} {
 		for _, writers := range []int{1, 64, 256} {

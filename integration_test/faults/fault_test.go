@@ -87,7 +87,7 @@ func newWorld(t *testing.T, s harness.Seed) *world {
 	switch store {
 	case "file":
 		w.disk = newDisk(t)
-		options = "path " + w.disk.path("events.db")
+		options = "path " + w.disk.path("stored")
 	case "postgres":
 		w.server = pgtest.Start(t)
 		options = "dsn " + w.server.DSN()

@@ -95,7 +95,7 @@ func soakSite(p *caddyproc.Process, app *faultyApp, random *rand.Rand) string {
 			deliver,
 			fmt.Sprintf("max_buffered %dMB", 64+random.IntN(64)),
 			fmt.Sprintf("body_timeout %ds", 5+random.IntN(25)),
-			harness.Lines("store file {", "path "+p.Path("events.db"), "}", "dedup {", "window "+soakWindow.String(),
+			harness.Lines("store file {", "path "+p.Path("stored"), "}", "dedup {", "window "+soakWindow.String(),
 				"on_error "+[]string{"reject", "deliver"}[random.IntN(2)], "}"),
 		),
 		"reverse_proxy "+app.Addr+" {\ntransport http {", "response_header_timeout 500ms", "read_timeout 500ms", "}\n}",
@@ -211,7 +211,7 @@ func takeSoakSample(t *testing.T, l *harness.Ledger, p *caddyproc.Process, at ti
 			metrics[name] += n
 		}
 	}
-	info, err := os.Stat(p.Path("events.db"))
+	info, err := os.Stat(p.Path("stored/delivered.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -61,7 +62,7 @@ func TestFileIsClosedWithItsLastUser(t *testing.T) {
 	t.Parallel()
 	u, gate := harness.NewGatedUpstream(t)
 	c := caddyproc.New(t)
-	path := c.Path("events.db")
+	path := c.Path("stored")
 	site := harness.Lines(harness.Hook("store file {", "path "+path, "}"), "reverse_proxy "+u.Addr)
 	c.Start(site)
 	answers := sending(t, c, 1)
@@ -69,14 +70,14 @@ func TestFileIsClosedWithItsLastUser(t *testing.T) {
 	if err := c.Load("respond 404"); err != nil {
 		t.Fatal(err)
 	}
-	if openable(path, 100*time.Millisecond) {
+	if openable(filepath.Join(path, "delivered.db"), 100*time.Millisecond) {
 		t.Error("got the file open for another process during a delivery, want it locked")
 	}
 	gate.Release()
 	if got := <-answers; got != 200 {
 		t.Errorf("got answer %d to what was sent before the reload, want 200", got)
 	}
-	if !openable(path, harness.Patience) {
+	if !openable(filepath.Join(path, "delivered.db"), harness.Patience) {
 		t.Errorf("got the file locked for %v after its last user has gone, want it closed", harness.Patience)
 	}
 	if err := c.Load(site); err != nil {

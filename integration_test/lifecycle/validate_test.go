@@ -37,8 +37,8 @@ func TestValidateLeavesNothing(t *testing.T) {
 	defer database.Close()
 	for name, store := range map[string]string{
 		"a file in the default place": "store file",
-		"a file in a new folder":      "store file {\npath new/folder/events.db\n}",
-		"a file that cannot be made":  "store file {\npath Caddyfile/events.db\n}",
+		"a file in a new folder":      "store file {\npath new/folder/stored\n}",
+		"a file that cannot be made":  "store file {\npath Caddyfile/stored\n}",
 		"a database":                  "store postgres {\ndsn postgres://" + database.Addr().String() + "/app\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,10 +68,10 @@ func TestFileInUseIsLeftToItsProcess(t *testing.T) {
 	t.Parallel()
 	u := harness.NewUpstream(t, nil)
 	owner := caddyproc.New(t)
-	path := owner.Path("events.db")
+	path := owner.Path("stored")
 	site := harness.Lines(harness.Hook("name shop", "store file {", "path "+path, "}"), "reverse_proxy "+u.Addr)
 	const refusal = "shop: store: "
-	locked := path + " is locked by another process"
+	locked := filepath.Join(path, "delivered.db") + " is locked by another process"
 	owner.Start(site)
 
 	if output, err := owner.Command("validate", "--config", owner.Path("Caddyfile")).CombinedOutput(); err != nil {

@@ -23,7 +23,7 @@ func BenchmarkFileOfAnEvent(b *testing.B) {
 		}
 		var inUse int64
 		inFile(b, f, func(tx *bbolt.Tx) { inUse = tx.Size() })
-		info, err := os.Stat(f.Path)
+		info, err := os.Stat(f.LedgerFile())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-// Package file is the store that remembers delivered events in a file.
+// Package file is the store that keeps what it remembers in files of its own.
 package file
 
 import (
@@ -25,12 +25,12 @@ func init() {
 // crashes: a record is on the disk before Meta gets its answer. Requests that
 // come at the same time share the writing.
 //
-// A file belongs to one process. Several instances of Caddy can share what
+// A folder belongs to one process. Several instances of Caddy can share what
 // they remember with the postgres store.
 type Store struct {
-	// The path of the file, which is made if there is none. Handlers may share
-	// a file. Placeholders are replaced when the configuration is loaded.
-	// Default: `meta_webhook.db` in
+	// The folder of the files, which is made if there is none, for Caddy's user
+	// alone. Handlers may share a folder. Placeholders are replaced when the
+	// configuration is loaded. Default: `meta_webhook` in
 	// [Caddy's data directory](https://caddyserver.com/docs/conventions#data-directory).
 	Path string `json:"path,omitempty"`
 
@@ -54,7 +54,7 @@ func (s *Store) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if s.Path == "" {
-		s.Path = filepath.Join(caddy.AppDataDir(), "meta_webhook.db")
+		s.Path = filepath.Join(caddy.AppDataDir(), "meta_webhook")
 		return nil
 	}
 	path, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
@@ -73,9 +73,12 @@ type stateKey struct {
 	name string // of the handler
 }
 
+// ledgerFile returns the file of what was delivered.
+func (s *Store) ledgerFile() string { return filepath.Join(s.Path, "delivered.db") }
+
 // Open implements store.Opener.
 func (s *Store) Open(name string) (store.Ledger, error) {
-	file, err := boltfile.Open(s.Path)
+	file, err := boltfile.Open(s.ledgerFile())
 	if err != nil {
 		return nil, err
 	}

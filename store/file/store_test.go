@@ -28,7 +28,7 @@ func TestFileKeepsThePromises(t *testing.T) {
 
 func newFile(t testing.TB, c *ledgertest.Clock) *file.Store {
 	t.Helper()
-	f := &file.Store{Path: filepath.Join(t.TempDir(), "meta_webhook.db")}
+	f := &file.Store{Path: filepath.Join(t.TempDir(), "meta_webhook")}
 	f.SetClock(c.Now)
 	ledgertest.Provision(t, f)
 	return f
@@ -53,12 +53,15 @@ func TestFileIsDurableBeforeTheAnswer(t *testing.T) {
 // copyOf returns a module with a copy of a module's file.
 func copyOf(t testing.TB, f *file.Store, c *ledgertest.Clock) *file.Store {
 	t.Helper()
-	content, err := os.ReadFile(f.Path)
+	content, err := os.ReadFile(f.LedgerFile())
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := newFile(t, c)
-	if err := os.WriteFile(other.Path, content, 0o600); err != nil {
+	if err := os.Mkdir(other.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other.LedgerFile(), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return other
@@ -78,7 +81,7 @@ func TestReloadKeepsFileOpen(t *testing.T) {
 	ledgertest.Commit(t, first, events[:1], time.Hour)
 
 	// the same file by another path, as a changed configuration names it
-	link := filepath.Join(t.TempDir(), "link.db")
+	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(f.Path, link); err != nil {
 		t.Skipf("SKIPPED: this test needs symbolic links: %v", err)
 	}
@@ -110,28 +113,31 @@ func TestFileOfSeveralNames(t *testing.T) {
 
 func TestFileThatIsNoneRefusesTheConfiguration(t *testing.T) {
 	f := newFile(t, new(ledgertest.Clock))
-	if err := os.WriteFile(f.Path, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+	if err := os.Mkdir(f.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.LedgerFile(), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err := f.Open("default")
 	if err == nil {
 		s.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), f.Path+" is damaged, or not a bbolt file") {
+	if err == nil || !strings.Contains(err.Error(), f.LedgerFile()+" is damaged, or not a bbolt file") {
 		t.Errorf("Open: got error %v, want one that names the file and says what it is not", err)
 	}
 }
 
 func TestFilePath(t *testing.T) {
 	t.Setenv("DEDUP_TEST_DIR", t.TempDir())
-	f := &file.Store{Path: "{env.DEDUP_TEST_DIR}/x.db"}
+	f := &file.Store{Path: "{env.DEDUP_TEST_DIR}/x"}
 	ledgertest.Provision(t, f)
-	if want := filepath.Join(os.Getenv("DEDUP_TEST_DIR"), "x.db"); f.Path != want {
+	if want := filepath.Join(os.Getenv("DEDUP_TEST_DIR"), "x"); f.Path != want {
 		t.Errorf("path: got %q, want %q", f.Path, want)
 	}
 	f = new(file.Store)
 	ledgertest.Provision(t, f)
-	if want := filepath.Join(caddy.AppDataDir(), "meta_webhook.db"); f.Path != want {
+	if want := filepath.Join(caddy.AppDataDir(), "meta_webhook"); f.Path != want {
 		t.Errorf("path: got %q by default, want %q", f.Path, want)
 	}
 }
@@ -188,7 +194,7 @@ func kept(t testing.TB, f *file.Store, name string) (n int) {
 
 func inFile(t testing.TB, f *file.Store, look func(tx *bbolt.Tx)) {
 	t.Helper()
-	file, err := boltfile.Open(f.Path)
+	file, err := boltfile.Open(f.LedgerFile())
 	if err != nil {
 		t.Fatal(err)
 	}
