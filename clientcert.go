@@ -197,7 +197,7 @@ func (c *ClientCert) checkServer(server *caddyhttp.Server, logger *zap.Logger) e
 	case c.pool == nil && verifying == 0:
 		return errors.New("nothing verifies certificates: set client_auth in the tls directive, with mode verify_if_given, or give a trust_pool here")
 	case c.pool == nil && verifying < asking:
-		logger.Warn("client_cert refuses whoever connects to one of the hosts whose client_auth verifies nothing; to verify here, give it a trust_pool",
+		logger.Warn("client_cert refuses clients of those hosts whose client_auth verifies nothing; give it a trust_pool to verify here",
 			zap.String("server", server.Name()))
 	}
 	return nil
@@ -211,7 +211,7 @@ var certRefusals = map[error]refusal{
 	clientcert.ErrUsage:       errCertUsage,
 }
 
-// check returns the refusal of a request that does not come from whom it has
+// check returns the refusal of a request that does not come from a client it has
 // to, and what was presented, for the log.
 func (c *ClientCert) check(r *http.Request) ([]zap.Field, error) {
 	if c.Forwarded != "" {

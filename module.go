@@ -96,8 +96,8 @@ type Handler struct {
 	// with white space or a byte order mark.
 	AppSecret []string `json:"app_secret,omitempty"`
 
-	// Accept only requests from whoever presents Meta's client certificate.
-	// Default: anyone who knows the token or the secret.
+	// Accept only requests that come with Meta's client certificate. Default:
+	// the token or the secret is enough.
 	ClientCert *ClientCert `json:"client_cert,omitempty"`
 
 	delivery.Options

@@ -15,7 +15,7 @@ type contender struct {
 	name string
 	what string
 
-	// takesPart tells whether there is anything to compare in a workload.
+	// takesPart reports whether there is anything to compare in a workload.
 	takesPart func(w *workload) bool
 
 	// start starts the server for a workload, in a folder of its own.

@@ -14,7 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A refusal is why somebody may not see the page, as a fixed word.
+// A refusal is why a client may not see the page, as a fixed word.
 type refusal string
 
 // Error implements error.
@@ -44,7 +44,7 @@ func (h *Handler) refuse(r *http.Request, reason refusal) error {
 	return caddyhttp.Error(http.StatusForbidden, reason)
 }
 
-// check finds out whether whoever sent the request may see the page. It
+// check finds out whether the sender of the request may see the page. It
 // returns the empty refusal if so.
 func (h *Handler) check(r *http.Request, isDocument bool) refusal {
 	if reason := h.checkClient(r); reason != "" {

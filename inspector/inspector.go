@@ -40,18 +40,18 @@ const (
 // It stands where the app would, and answers 200 to every event; or, with
 // `pass`, in front of the app, and shows what that has answered as well. What
 // is no delivery of `meta_webhook` and does not ask for the page goes to the
-// next handler: nobody can put an event on the page whom `meta_webhook` has
-// not let through.
+// next handler: only events that `meta_webhook` has let through get onto the
+// page.
 //
-// The page shows customers' data. It is for whoever is on the same machine,
-// and for addresses that `allow` names; others are answered 403, as an error
+// The page shows customers' data. It is for clients on the same machine, and
+// for addresses that `allow` names; others are answered 403, as an error
 // that has one of these words in `{http.meta_webhook_inspector.error}`:
 //
 // Reason | Description
 // -------|------------
 // `client_not_allowed` | The client is neither on this machine nor in `allow`
-// `untrusted_proxy` | The request came through a proxy that is none of the server's `trusted_proxies`
-// `host_not_allowed` | Over plain HTTP, the page was asked for by a name other than `localhost`, which could be a stranger's name that resolves to this machine
+// `untrusted_proxy` | The request came through a proxy that is not among the server's `trusted_proxies`
+// `host_not_allowed` | Over plain HTTP, the page was asked for by a name other than `localhost`, which could be any name that was made to resolve to this machine
 // `cross_site` | Another website asked for it
 type Handler struct {
 	// What ties the page to the events it shows, over reloads of the
@@ -63,7 +63,7 @@ type Handler struct {
 	// delivered to. Default: `/inspector`.
 	Path string `json:"path,omitempty"`
 
-	// Hand events on to the next handler instead of answering 200. An event
+	// Pass events to the next handler instead of answering 200. An event
 	// is shown once that has answered, with the status of the answer.
 	Pass bool `json:"pass,omitempty"`
 
@@ -75,12 +75,12 @@ type Handler struct {
 	// and is larger than that is shown without its payload. Default: 16000000.
 	MaxBytes int64 `json:"max_bytes,omitempty"`
 
-	// Who may see the page, beside whoever is on this machine: IP addresses
+	// Who may see the page, beside clients on this machine: IP addresses
 	// and CIDR ranges. It is the connection's address that counts, or, behind
 	// one of the server's `trusted_proxies`, the client's address that the
 	// proxy reports; set `trusted_proxies_strict` where a proxy adds to what
-	// the client has reported itself. Whoever comes through a proxy is not on
-	// this machine, wherever the proxy is. Default: nobody.
+	// the client has reported itself. A client behind a proxy is not on this
+	// machine, wherever the proxy is. Default: no one else.
 	Allow []string `json:"allow,omitempty"`
 
 	allowed  []netip.Prefix

@@ -61,7 +61,7 @@ func (h *Handler) resource(at string) *resource {
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// servePage serves a part of the page to whoever may see it.
+// servePage serves a part of the page to clients that may see it.
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, part *resource) error {
 	if reason := h.check(r, part.isDocument); reason != "" {
 		return h.refuse(r, reason)

@@ -132,7 +132,7 @@ func (d *delivery) records(room int64) []record {
 // head returns the head of one of the events, in JSON.
 func (d *delivery) head(mode string, events int, e []byte, tooLarge bool) []byte {
 	var a attributes
-	_ = json.Unmarshal(e, &a) // what is no CloudEvent has no attributes
+	_ = json.Unmarshal(e, &a) // anything but a CloudEvent has no attributes
 	h := head{
 		Received: d.received.UTC(),
 		URI:      d.uri,

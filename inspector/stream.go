@@ -56,7 +56,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) error {
 		}
 		if out.Len() > 0 {
 			if err := send(w, out.Bytes()); err != nil {
-				return nil // nobody is there any more
+				return nil // the client is gone
 			}
 			out.Reset()
 		}

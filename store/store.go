@@ -8,7 +8,7 @@
 //	   ├───── Release, or the lease ends        │
 //	   └──────────────────────────── the window ends
 //
-// Whoever is about to deliver an event claims it first. Of all who do so at
+// A claimant claims an event before it delivers it. Of several that do so at
 // the same time, one may go on; the others learn that the event is in flight,
 // or was delivered. After a success the claimant commits, after a failure it
 // releases. If it dies in between, its lease ends, and the event can be
@@ -62,8 +62,8 @@ type Ledger interface {
 	// Claim is atomic: of two calls with events in common, one comes first as
 	// a whole.
 	//
-	// Whoever claims again with the same token renews: what is still in
-	// nobody else's hands is Claimed for another lease. What is not is lost,
+	// A second claim with the same token renews: what no other claimant holds is
+	// Claimed for another lease. What is not is lost,
 	// and not to be delivered.
 	Claim(ctx context.Context, token Token, events []Key, lease time.Duration) ([]State, error)
 
@@ -72,7 +72,7 @@ type Ledger interface {
 	//
 	// It is not for the token to decide: that an event was delivered stays
 	// true when the lease has ended and the event is in flight again. So the
-	// record is made whoever holds the event, and whether or not anybody does.
+	// record is made whichever claimant holds the event, and also if none does.
 	//
 	// A store that lasts has the record where it lasts before Commit returns.
 	Commit(ctx context.Context, token Token, events []Key, window time.Duration) error
@@ -92,7 +92,7 @@ type Key [16]byte
 // String returns the key in hex, as events show their id.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
-// A Token is what a claimant is told from others by, on every machine. It
+// A Token tells a claimant from others, on every machine. It
 // fences: one whose lease has ended cannot free or renew what others hold.
 type Token uint64
 
@@ -100,7 +100,7 @@ type Token uint64
 type State uint8
 
 const (
-	// InFlight is an event that somebody else is delivering, or was when the
+	// InFlight is an event that another claimant is delivering, or was when the
 	// store looked.
 	InFlight State = iota
 

@@ -210,7 +210,7 @@ func (l *Ledger) Times(post string) (began, taken int) {
 	return l.began[post], l.taken[post]
 }
 
-// IsDisturbed tells whether deliveries may not be recorded.
+// IsDisturbed reports whether deliveries may not be recorded.
 func (l *Ledger) IsDisturbed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

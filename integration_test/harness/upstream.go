@@ -81,7 +81,7 @@ func (u *Upstream) connected(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Idle tells whether nobody is connected, so that nothing more can come from
+// Idle reports whether nobody is connected, so that nothing more can come from
 // somebody who is gone.
 func (u *Upstream) Idle() bool {
 	u.mu.Lock()

@@ -90,7 +90,7 @@ func TestFileIsClosedWithItsLastUser(t *testing.T) {
 	u.WantNone()
 }
 
-// openable tells whether a file can be opened by this process.
+// openable reports whether a file can be opened by this process.
 func openable(path string, timeout time.Duration) bool {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout})
 	if err != nil {

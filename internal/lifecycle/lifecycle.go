@@ -2,7 +2,7 @@
 // open stores, and whatever works beside the requests.
 //
 // Caddy provisions the modules of a configuration to validate it, too, and
-// tells a handler nothing of the difference. An app is told: it is started
+// a handler cannot tell the difference. An app can: it is started
 // when the configuration runs, and a start that fails refuses it. So handlers
 // put their parts into the [App] of this package, which every configuration
 // with such a handler has without naming it.

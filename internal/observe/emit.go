@@ -37,7 +37,7 @@ func newEmitter(ctx caddy.Context) (emitter, error) {
 	return emitter{ctx, app.(*caddyevents.App)}, nil
 }
 
-// emit emits an event, whose data is made only if somebody listens.
+// emit emits an event. Its data is made only for a subscriber.
 func (e emitter) emit(name string, data func() map[string]any) {
 	if e.app != nil && e.app.ShouldEmit(name) {
 		e.app.Emit(e.ctx, name, data())

@@ -178,7 +178,7 @@ type Attributes interface {
 	Attribute(name string) string
 }
 
-// A Message is what is told of one request to the app.
+// A Message is what the observer needs to know of one request to the app.
 type Message struct {
 	ID          string
 	Events      int

@@ -20,7 +20,7 @@ func For(option string, err error) error {
 	return fmt.Errorf("%s: %w", option, err)
 }
 
-// OneOf reports a value that is none of the choices.
+// OneOf reports a value that is not among the choices.
 func OneOf(value string, choices ...string) error {
 	if slices.Contains(choices, value) {
 		return nil

@@ -62,7 +62,7 @@ func resolve(raw, name string) (string, error) {
 // byteOrderMark is what some editors put in front of a text.
 const byteOrderMark = "\ufeff"
 
-// Check reports a value that nobody means to be a secret: a stray blank makes
+// Check reports a value that cannot be meant as a secret: a stray blank makes
 // every signature wrong, and HMAC takes a key of NULs for the empty one. The
 // error is what stands behind the secret's name in a sentence.
 func Check(value string) error {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// errNotAsked is the error for a client certificate that nobody asks for.
+// errNotAsked is the error for a client certificate that the server does not ask for.
 var errNotAsked = errors.New("the server did not ask for a client certificate: " +
 	"it has no client_auth for this host name, or a proxy in front of it terminates TLS")
 

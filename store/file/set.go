@@ -54,7 +54,7 @@ func (s *set) Find(events []store.Key, states []store.State) error {
 	})
 }
 
-// delivered tells whether the window of an event has not ended.
+// delivered reports whether the window of an event has not ended.
 func delivered(value []byte, now time.Time) bool {
 	return len(value) == 4 && now.Unix() < int64(binary.BigEndian.Uint32(value))
 }

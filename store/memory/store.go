@@ -23,7 +23,7 @@ const defaultMaxEvents = 1_000_000
 
 // reservedEvents is how many events a memory store has room for from the
 // start, if it is to remember as many: 21 MB, which the system gives as they are
-// used. Nobody waits for that much of the table to grow. And the garbage
+// used. No call waits for that much of the table to grow. And the garbage
 // collector, which runs when as much has been allocated as is in use, has a
 // measure: in the few megabytes of a process that does nothing but pass
 // requests on, it runs twenty times a second.

@@ -114,7 +114,7 @@ func refused(statement string, err error) error {
 	return fmt.Errorf("the database refuses %q: %w", statement, err)
 }
 
-// permanent tells whether an error is the database's last word, and not about
+// permanent reports whether an error is the database's last word, and not about
 // the state that it is in.
 func permanent(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)

@@ -145,7 +145,7 @@ func (p *Process) wait(r *run) {
 	}
 }
 
-// Listening tells whether anybody takes connections to the site.
+// Listening reports whether anybody takes connections to the site.
 func (p *Process) Listening() bool { return listening(p.port) }
 
 func listening(port int) bool {

@@ -96,7 +96,7 @@ func (p *Pool) try(ctx context.Context, again int, do func(*pgxpool.Conn) error)
 	}
 }
 
-// passing tells whether an error may be gone at the next try.
+// passing reports whether an error may be gone at the next try.
 func passing(err error) bool {
 	if _, ok := errors.AsType[*pgconn.PgError](err); !ok {
 		return true // the connection's, not the server's
@@ -106,7 +106,7 @@ func passing(err error) bool {
 		isClass(err, "57") // shutting down, starting up
 }
 
-// isClass tells whether an error is the server's, of this class.
+// isClass reports whether an error is the server's, of this class.
 func isClass(err error, class string) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && strings.HasPrefix(answer.Code, class)
