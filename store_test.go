@@ -2,6 +2,8 @@ package metawebhook
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,8 +13,11 @@ import (
 // TestStoreThatCannotBeOpened refuses the configuration, which Caddy then
 // cleans up.
 func TestStoreThatCannotBeOpened(t *testing.T) {
-	folder := fmt.Sprintf(`{"module":"file","path":%q}`, t.TempDir())
-	wantNotLoaded(t, Handler{StoreRaw: []byte(folder)}, "default: store: ")
+	path := filepath.Join(t.TempDir(), "file") // where a folder has to be
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantNotLoaded(t, Handler{StoreRaw: fmt.Appendf(nil, `{"module":"file","path":%q}`, path)}, "default: store: ")
 }
 
 func TestStoreThatIsNotRegistered(t *testing.T) {
