@@ -16,9 +16,9 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
 )
 
-// TestEverySampleBecomesTheEventOfTheREADME sends each sample to a gateway.
-func TestEverySampleBecomesTheEventOfTheREADME(t *testing.T) {
-	readme := string(harness.Must(os.ReadFile(filepath.Join(harness.Repository, "README.md"))))
+// TestEverySampleBecomesTheEventOfTheReference sends each sample to a gateway.
+func TestEverySampleBecomesTheEventOfTheReference(t *testing.T) {
+	page := string(harness.Must(os.ReadFile(filepath.Join(harness.Repository, "docs", "reference", "events.md"))))
 	u := harness.NewUpstream(t, nil)
 	g := harness.Proxied(t, u)
 	for _, s := range sample.All {
@@ -27,8 +27,8 @@ func TestEverySampleBecomesTheEventOfTheREADME(t *testing.T) {
 		if got := harness.Decode[harness.CloudEvent](t, u.Only().Body); got.Type != s.Type {
 			t.Errorf("%s: got type %s, want %s", s.Name, got.Type, s.Type)
 		}
-		if !strings.Contains(readme, "| `"+s.Type+"` |") {
-			t.Errorf("%s: got no type %s in the README's table", s.Name, s.Type)
+		if !strings.Contains(page, "| `"+s.Type+"` |") {
+			t.Errorf("%s: got no type %s in the page's table", s.Name, s.Type)
 		}
 	}
 }

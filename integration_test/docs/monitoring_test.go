@@ -225,9 +225,9 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 	g.Post(harness.Page([]string{"a"}))
 	seen.read(g)
 
-	// the reasons why requests are refused are in the README
+	// the reasons why requests are refused are in a table of their own
 	reasons := regexp.MustCompile("`([a-z_]+)`")
-	_, answers, _ := strings.Cut(harness.ReadFile(t, filepath.Join(harness.Repository, "README.md")), "\n## Answers\n")
+	answers := harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "reference", "answers.md"))
 	answers, _, _ = strings.Cut(answers, "\n## ")
 	results := []string{"ok"}
 	for line := range strings.Lines(answers) {
@@ -238,7 +238,7 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 		}
 	}
 	if len(results) < 20 {
-		t.Fatalf("got results %q in the README, want more", results)
+		t.Fatalf("got results %q in the table, want more", results)
 	}
 
 	expressions := readDashboard(t).expressions()

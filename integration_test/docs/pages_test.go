@@ -28,15 +28,25 @@ var (
 
 var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
 
-// pageBlocks returns the blocks of a language in the README or the guides.
+// pageFiles returns the files of pages.
+func pageFiles(t *testing.T, pages string) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range strings.Fields(pages) {
+		found, err := filepath.Glob(filepath.Join(harness.Repository, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("got %d pages %s and error %v, want some", len(found), pattern, err)
+		}
+		files = append(files, found...)
+	}
+	return files
+}
+
+// pageBlocks returns the blocks of a language in pages.
 func pageBlocks(t *testing.T, pages, language string) []block {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(harness.Repository, pages))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("got %d pages %s and error %v, want some", len(files), pages, err)
-	}
 	var blocks []block
-	for _, file := range files {
+	for _, file := range pageFiles(t, pages) {
 		page := strings.TrimPrefix(filepath.ToSlash(file), filepath.ToSlash(harness.Repository)+"/")
 		for _, match := range fence.FindAllStringSubmatch(harness.ReadFile(t, file), -1) {
 			if language == "" || match[2] == language {
@@ -52,8 +62,11 @@ func pageBlocks(t *testing.T, pages, language string) []block {
 }
 
 const (
-	theREADME = "README.md"
-	theGuides = "docs/*.md"
+	theREADME    = "README.md"
+	theOptions   = "docs/reference/options.md"
+	theGuides    = "docs/*.md docs/guides/*.md"
+	theReference = "docs/reference/*.md"
+	allPages     = theREADME + " " + theGuides + " " + theReference
 )
 
 // furnish makes a folder, an environment and files in which configurations
@@ -88,7 +101,7 @@ func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
 }
 
 func TestCaddyfilesInThePagesLoad(t *testing.T) {
-	blocks := slices.Concat(pageBlocks(t, theREADME, "caddyfile"), pageBlocks(t, theGuides, "caddyfile"))
+	blocks := pageBlocks(t, allPages, "caddyfile")
 	here := furnish(t, blocks)
 	for _, b := range blocks {
 		config, err := harness.Adapt(here.Replace(b.text))
@@ -132,7 +145,7 @@ func caddyVersion(t *testing.T) string {
 // TestVersionsInThePages has the pages name the Caddy of go.mod.
 func TestVersionsInThePages(t *testing.T) {
 	build := regexp.MustCompile(`xcaddy build v([\d.]+)`)
-	for _, b := range slices.Concat(pageBlocks(t, theREADME, "sh"), pageBlocks(t, theGuides, "sh")) {
+	for _, b := range pageBlocks(t, allPages, "sh") {
 		for _, version := range build.FindAllStringSubmatch(b.text, -1) {
 			if version[1] != caddyVersion(t) {
 				t.Errorf("%s: got Caddy %s, want %s", b.page, version[1], caddyVersion(t))
@@ -153,11 +166,7 @@ func TestLinksInThePages(t *testing.T) {
 		}
 		return all
 	}
-	guides, err := filepath.Glob(filepath.Join(harness.Repository, theGuides))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range append(guides, filepath.Join(harness.Repository, theREADME), filepath.Join(harness.Repository, "CONTRIBUTING.md")) {
+	for _, page := range pageFiles(t, allPages+" CONTRIBUTING.md SECURITY.md") {
 		for _, match := range link.FindAllStringSubmatch(harness.ReadFile(t, page), -1) {
 			target, anchor, _ := strings.Cut(match[1], "#")
 			if strings.Contains(target, "://") {

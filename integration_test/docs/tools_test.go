@@ -3,6 +3,7 @@ package docs
 import (
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,12 +12,18 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/freeport"
 )
 
-func TestCommandsInTheGuidesParse(t *testing.T) {
+// TestCommandsInThePagesParse also wants comments on lines of their own: a shell
+// that a person types into may take one behind a command for arguments.
+func TestCommandsInThePagesParse(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		t.Skip("SKIPPED: this test needs a shell")
 	}
-	for _, b := range pageBlocks(t, theGuides, "sh") {
+	comment := regexp.MustCompile(`(?m)\S[ \t]+#[ \t].*$`)
+	for _, b := range pageBlocks(t, allPages, "sh") {
+		if found := comment.FindString(b.text); found != "" {
+			t.Errorf("%s: got %q, want no comment behind a command", b.page, found)
+		}
 		cmd := exec.Command(shell, "-n")
 		cmd.Stdin = strings.NewReader(b.text)
 		if output, err := cmd.CombinedOutput(); err != nil {

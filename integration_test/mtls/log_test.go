@@ -160,7 +160,7 @@ func TestRefusedSubjectIsLogged(t *testing.T) {
 	}
 }
 
-// TestRefusedHandshakeIsLoggedByCaddy is what the README says of client_auth
+// TestRefusedHandshakeIsLoggedByCaddy is what the page on mutual TLS says of client_auth
 // in a verifying mode.
 func TestRefusedHandshakeIsLoggedByCaddy(t *testing.T) {
 	g := newMutualGateway(t)

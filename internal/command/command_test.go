@@ -187,16 +187,19 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 }
 
-// exampleLine matches a command in a help text or a code block of the README.
+// exampleLine matches a command in a help text or a code block of a page.
 var exampleLine = regexp.MustCompile(`(?m)^(?:[ \t$]|[A-Z_]+=\S+ |curl -H "\$\()*caddy meta-webhook ([^|>)#\n]+)`)
 
 // TestExamplesParse parses every example without running it.
 func TestExamplesParse(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	var texts []string
+	for _, page := range []string{"guides/connect.md", "reference/commands.md", "reference/observing.md"} {
+		text, err := os.ReadFile("../../docs/" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
 	}
-	texts := []string{string(readme)}
 	everyCommand(func(cmd *cobra.Command) { texts = append(texts, cmd.Example) })
 	examples := 0
 	for _, text := range texts {

@@ -13,19 +13,14 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/certs"
 )
 
-// mutualTLSChapter returns the README's chapter on mutual TLS.
+// mutualTLSChapter returns the page on mutual TLS.
 func mutualTLSChapter(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(harness.Repository, "README.md"))
+	text, err := os.ReadFile(filepath.Join(harness.Repository, "docs", "reference", "mutual-tls.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, chapter, ok := strings.Cut(string(text), "\n## Mutual TLS\n")
-	if !ok {
-		t.Fatal("got no chapter Mutual TLS in the README, want one")
-	}
-	chapter, _, _ = strings.Cut(chapter, "\n## ")
-	return chapter
+	return string(text)
 }
 
 // mutualTLSRecipes returns the three configurations in that chapter.
@@ -33,7 +28,7 @@ func mutualTLSRecipes(t *testing.T) (dedicated, shared, terminated string) {
 	t.Helper()
 	blocks := regexp.MustCompile("(?ms)^```caddyfile\n(.*?)^```$").FindAllStringSubmatch(mutualTLSChapter(t), -1)
 	if len(blocks) != 3 {
-		t.Fatalf("got %d configurations in the chapter Mutual TLS, want 3", len(blocks))
+		t.Fatalf("got %d configurations in the page on mutual TLS, want 3", len(blocks))
 	}
 	return blocks[0][1], blocks[1][1], blocks[2][1]
 }
@@ -68,7 +63,7 @@ func moved(t *testing.T, g *mutualGateway, u *harness.Upstream, recipe, address,
 	return recipe
 }
 
-func TestDedicatedHostOfTheREADME(t *testing.T) {
+func TestDedicatedHostOfThePage(t *testing.T) {
 	recipe, _, _ := mutualTLSRecipes(t)
 	u, g := harness.NewUpstream(t, nil), newMutualGateway(t)
 	prepareRecipes(t, g)
@@ -100,7 +95,7 @@ func TestDedicatedHostOfTheREADME(t *testing.T) {
 	wantReason(t, nobody.do(g.notification()), certMissing)
 }
 
-func TestSharedHostOfTheREADME(t *testing.T) {
+func TestSharedHostOfThePage(t *testing.T) {
 	_, recipe, _ := mutualTLSRecipes(t)
 	u, g := harness.NewUpstream(t, nil), newMutualGateway(t)
 	prepareRecipes(t, g)
@@ -128,7 +123,7 @@ func TestSharedHostOfTheREADME(t *testing.T) {
 	}
 }
 
-func TestLoadBalancerOfTheREADME(t *testing.T) {
+func TestLoadBalancerOfThePage(t *testing.T) {
 	_, _, recipe := mutualTLSRecipes(t)
 	u := harness.NewUpstream(t, nil)
 	for addresses, trusted := range map[string]bool{"127.0.0.0/8": true, "10.0.0.0/16": false} {
@@ -163,13 +158,13 @@ func TestLoadBalancerOfTheREADME(t *testing.T) {
 }
 
 // TestWhatThePatternLetsThroughIsRefusedHere compares with the pattern of the
-// nginx recipe in Meta's documentation, as the README has it, and the names
-// that the README says it lets through.
+// nginx recipe in Meta's documentation, as the page has it, and the names
+// that the page says it lets through.
 func TestWhatThePatternLetsThroughIsRefusedHere(t *testing.T) {
 	chapter := mutualTLSChapter(t)
 	quoted := regexp.MustCompile(`\$ssl_client_s_dn ~ "([^"]+)"`).FindStringSubmatch(chapter)
 	if quoted == nil {
-		t.Fatal("got no nginx pattern in the README, want it there")
+		t.Fatal("got no nginx pattern in the page, want it there")
 	}
 	pattern := regexp.MustCompile(quoted[1])
 	rightLeaf := metaLeaf()
@@ -187,7 +182,7 @@ func TestWhatThePatternLetsThroughIsRefusedHere(t *testing.T) {
 	}
 	for _, tc := range cases {
 		if !strings.Contains(chapter, "`"+tc.subject+"`") {
-			t.Errorf("got no `%s` in the README, want it among what the pattern lets through", tc.subject)
+			t.Errorf("got no `%s` in the page, want it among what the pattern lets through", tc.subject)
 		}
 	}
 	cases = append(cases, []struct {

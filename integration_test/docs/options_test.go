@@ -10,12 +10,12 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
 )
 
-func TestREADMESaysTheSameInCaddyfileAndJSON(t *testing.T) {
+func TestOptionsAreTheSameInCaddyfileAndJSON(t *testing.T) {
 	var want any
-	if err := json.Unmarshal([]byte(pageBlocks(t, theREADME, "json")[0].text), &want); err != nil {
+	if err := json.Unmarshal([]byte(pageBlocks(t, theOptions, "json")[0].text), &want); err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range pageBlocks(t, theREADME, "caddyfile") {
+	for _, b := range pageBlocks(t, theOptions, "caddyfile") {
 		if !strings.Contains(b.text, "cloudevents") {
 			continue
 		}
@@ -43,5 +43,5 @@ func TestREADMESaysTheSameInCaddyfileAndJSON(t *testing.T) {
 		}
 		return
 	}
-	t.Error("the README has no Caddyfile with every option")
+	t.Error("the page has no Caddyfile with every option")
 }
