@@ -35,6 +35,7 @@ func TestOptionsAreTheSameInCaddyfileAndJSON(t *testing.T) {
 			}
 		}
 		inWords(handler, "body_timeout", "10s", 10*time.Second)
+		inWords(handler, "timeout", "30s", 30*time.Second)
 		dedup := handler["dedup"].(map[string]any)
 		inWords(dedup, "window", "36h", 36*time.Hour)
 		inWords(dedup["windows"], "whatsapp_business_account", "7d", 7*24*time.Hour)
