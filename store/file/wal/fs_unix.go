@@ -1,0 +1,23 @@
+//go:build !windows
+
+package wal
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// SyncDir implements FS.
+func (osFS) SyncDir(dir string) error {
+	f, err := os.Open(dir) //nolint:gosec // the folder is the administrator's to choose
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// isFull reports whether there was no room for what was to be written.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
