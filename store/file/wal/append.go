@@ -26,6 +26,7 @@ type group struct {
 type lazyBatch struct {
 	records   [][]byte
 	positions []Position
+	returned  bool // AppendLazy has
 }
 
 // A Batch is records on their way to the disk.
@@ -225,13 +226,14 @@ func (l *Log) add(records [][]byte, size int64, lazy bool) *Batch {
 	g.buf = appendBatch(g.buf, l.active.place, l.end, l.active.synced, records)
 	g.records += int64(len(records))
 	l.end += size
+	l.marked = false
 	l.bytes += size
 	if lazy {
 		if g.written == nil {
 			g.written = make(chan struct{})
 		}
 		b.written = g.written
-		g.lazy = append(g.lazy, lazyBatch{cloneRecords(records), b.Positions})
+		g.lazy = append(g.lazy, lazyBatch{records: cloneRecords(records), positions: b.Positions})
 	} else {
 		g.sync = true
 	}

@@ -20,8 +20,12 @@ const (
 
 // isFull reports whether there was no room for what was to be written.
 func isFull(err error) bool {
-	return errors.Is(err, errorDiskFull) || errors.Is(err, errorHandleDiskFull)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, errorDiskFull) || errors.Is(err, errorHandleDiskFull)
 }
+
+// inUse reports whether a file was not removed because it is open. It goes when
+// it is closed.
+func inUse(err error) bool { return errors.Is(err, errorSharingViolation) }
 
 // lockFile opens a file that nobody else can open meanwhile.
 func lockFile(name string) (io.Closer, error) {

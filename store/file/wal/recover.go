@@ -15,6 +15,10 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
+	// A file that is gone, or there, must not be otherwise after a power cut.
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return err
+	}
 	var found []*segment
 	for _, name := range names {
 		if err := l.recoverName(name, &found); err != nil {
@@ -59,6 +63,11 @@ func (l *Log) recover() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.measure()
+	for _, s := range used {
+		if s.sealed && !s.unsure {
+			l.running.Go(func() { l.trim(s) })
+		}
+	}
 	if l.cause == nil {
 		l.goOn()
 	}
@@ -93,22 +102,24 @@ func (l *Log) recoverName(name string, found *[]*segment) error {
 // setAsideUnused returns the segments that have been written to. Of the others,
 // the last becomes the spare if it has the right size.
 func (l *Log) setAsideUnused(found []*segment) (used []*segment, err error) {
-	for _, s := range found {
-		if s.created != 0 {
+	for i, s := range found {
+		// A segment that its next does not follow has failed before anything
+		// of it was on the disk.
+		dropped := i+1 < len(found) && found[i+1].created != 0 && found[i+1].previous < s.number
+		if s.created != 0 && !dropped {
 			used = append(used, s)
 			continue
 		}
-		if scan := s.scan(s.size); scan.lastByte(dataStart) > dataStart || scan.unreadable {
+		if scan := s.scan(s.size); !dropped && (scan.lastByte(dataStart) > dataStart || scan.unreadable) {
 			l.log.Error("the header of a segment is damaged", zap.String("segment", s.name))
 			used = append(used, s)
 			continue
 		}
-		if s.size == l.o.SegmentSize && s == found[len(found)-1] {
+		if !dropped && s.size == l.o.SegmentSize && s == found[len(found)-1] {
 			l.spare = s
 			continue
 		}
-		s.removal = func() error { return l.fs.Remove(s.name) }
-		if err := s.done(); err != nil {
+		if err := errors.Join(s.done(), l.fs.Remove(s.name)); err != nil {
 			return nil, err
 		}
 	}
@@ -136,8 +147,10 @@ func (l *Log) recoverLast(s *segment) {
 	scan := s.scan(s.size)
 	var gaps [][2]int64
 	var synced int64
+	marked := false
 	end, _ := scan.walk(func(b batch, _ []byte) error {
 		synced = max(synced, b.synced)
+		marked = b.void() && b.synced == b.offset
 		return nil
 	}, func(start, end int64) error {
 		gaps = append(gaps, [2]int64{start, end})
@@ -163,8 +176,16 @@ func (l *Log) recoverLast(s *segment) {
 		s.sealed = true
 		return
 	}
-	// What a process left that was killed may not be on the disk yet.
-	err := s.file.Sync()
+	// What a process left that was killed may not be on the disk yet, and if a
+	// sync of its own failed, another one says nothing about it. So it is
+	// written again.
+	var err error
+	for at := max(synced, dataStart); at < end && err == nil; at += chunk {
+		_, err = s.file.WriteAt(scan.bytes(at, min(chunk, end-at)), at)
+	}
+	if err == nil {
+		err = s.file.Sync()
+	}
 	torn := false
 	for _, gap := range gaps {
 		if gap[0] >= synced && err == nil {
@@ -193,7 +214,7 @@ func (l *Log) recoverLast(s *segment) {
 	}
 	s.written.Store(end)
 	s.synced = end
-	l.active, l.end = s, end
+	l.active, l.end, l.marked = s, end, marked
 }
 
 // void fills a place that a crash left torn, so that it is passed over from now

@@ -104,6 +104,14 @@ func (s *segment) scan(end int64) *scanner {
 	return &scanner{file: s.file, place: s.place, end: end}
 }
 
+// cut makes the file end at an offset.
+func (s *segment) cut(end int64) error {
+	if err := s.file.Truncate(end); err != nil {
+		return err
+	}
+	return s.file.Sync()
+}
+
 // use keeps the file open until done is called, unless the segment is gone.
 func (s *segment) use() bool {
 	for {

@@ -39,7 +39,7 @@ func (l *Log) rewrite() {
 		for i, p := range again.Positions {
 			l.moved[b.positions[i]] = p
 		}
-		again.group.lazy[len(again.group.lazy)-1].positions = b.positions
+		again.group.lazy[len(again.group.lazy)-1] = b
 		again.group.sync = true
 		l.redo = l.redo[1:]
 	}
@@ -132,17 +132,18 @@ func (*Log) explain(err error) error {
 	return err
 }
 
-// trim gives back what is allocated behind the end of a sealed segment.
+// trim cuts off what is allocated behind the end of a sealed segment, and what
+// an error has left there. From then on, its size says where it ends.
 func (l *Log) trim(s *segment) {
-	if !s.use() {
+	l.mu.Lock()
+	end := s.written.Load()
+	done := s.size == end || !s.use()
+	l.mu.Unlock()
+	if done {
 		return
 	}
 	defer func() { _ = s.done() }()
-	end := s.written.Load()
-	if s.size-end < page {
-		return
-	}
-	if err := s.file.Truncate(end); err != nil {
+	if err := s.cut(end); err != nil {
 		l.log.Warn("giving back room", zap.String("segment", s.name), zap.Error(err))
 		return
 	}

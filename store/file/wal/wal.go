@@ -130,6 +130,7 @@ type Log struct {
 
 	active *segment // what is written to, unless the disk failed
 	end    int64    // where its next batch goes
+	marked bool     // nothing was appended since Close marked the end
 	open   *group   // what the next batch joins, the last of queue
 	queue  []*group // what waits to be written
 	bytes  int64    // in queue
@@ -249,8 +250,20 @@ func (l *Log) Close() error {
 	var err error
 	if len(l.lazy) > 0 || len(l.redo) > 0 {
 		err = fmt.Errorf("not synced: %w", l.cause)
+	} else {
+		l.markEnd()
 	}
 	return errors.Join(err, l.closeFiles())
+}
+
+// markEnd writes a batch without records behind all others, which says that
+// they are on the disk. Without it, the log is as good as after a crash.
+func (l *Log) markEnd() {
+	if s := l.active; s != nil && s.created != 0 && !l.marked && l.end+batchHeaderSize <= s.size {
+		if _, err := s.file.WriteAt(appendBatchHeader(nil, s.place, l.end, l.end, 0, 0), l.end); err == nil {
+			_ = s.file.Sync()
+		}
+	}
 }
 
 func (*Log) stop(t *time.Timer) {
@@ -324,7 +337,6 @@ func (l *Log) Remove(number uint32) error {
 		l.mu.Unlock()
 		return fmt.Errorf("segment %d is being written", number)
 	}
-	s.removal = func() error { return l.removeFile(s) }
 	l.segments.Store(new(slices.Delete(slices.Clone(segments), i, i+1)))
 	for from := range l.moved {
 		if from.Segment() == number {
@@ -332,7 +344,14 @@ func (l *Log) Remove(number uint32) error {
 		}
 	}
 	l.mu.Unlock()
-	err := s.done()
+	if i > 0 { // once its next is gone, its size says where it ends
+		l.trim(segments[i-1])
+	}
+	err := l.removeFile(s)
+	if inUse(err) {
+		s.removal, err = func() error { return l.removeFile(s) }, nil
+	}
+	err = errors.Join(err, s.done())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.measure()

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -98,8 +99,10 @@ func (l *Log) wrote(g *group) (sync bool) {
 	l.stats.Bytes += int64(len(g.buf))
 	for _, b := range g.lazy {
 		l.lazyBytes += int(batchSize(b.records))
+		b.returned = true
+		l.lazy = append(l.lazy, b)
 	}
-	l.lazy = append(l.lazy, g.lazy...)
+	g.lazy = nil
 	if g.written != nil {
 		close(g.written)
 	}
@@ -154,8 +157,15 @@ func (l *Log) fail(g *group, err error) {
 	failed := append([]*group{g}, l.queue...)
 	l.queue, l.open, l.bytes = nil, nil, 0
 	l.stats.Errors++
-	l.redo = append(l.redo, l.lazy...)
-	l.lazy, l.lazyBytes = nil, 0
+	again := l.lazy
+	for _, g := range failed {
+		for _, b := range g.lazy {
+			if b.returned {
+				again = append(again, b)
+			}
+		}
+	}
+	l.redo, l.lazy, l.lazyBytes = append(again, l.redo...), nil, 0
 	l.cause = err
 	dropped, fresh := l.giveUp(l.last)
 	if fresh {
@@ -165,8 +175,7 @@ func (l *Log) fail(g *group, err error) {
 	}
 	l.mu.Unlock()
 	for _, s := range dropped {
-		s.removal = func() error { return l.fs.Remove(s.name) }
-		if err := s.done(); err != nil {
+		if err := errors.Join(s.done(), l.fs.Remove(s.name), l.fs.SyncDir(l.dir)); err != nil {
 			l.log.Warn("removing an empty segment", zap.Error(err))
 		}
 	}
