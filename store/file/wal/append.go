@@ -86,20 +86,31 @@ func (b *Batch) Done() <-chan struct{} { return b.group.done }
 // fails before the sync, the records are written again elsewhere, and when the
 // log is opened the next time they are only there.
 func (l *Log) AppendLazy(records ...[]byte) ([]Position, error) {
-	b, err := l.begin(context.Background(), records, true)
+	b, err := l.BeginLazy(records...)
 	if err != nil {
 		return nil, err
 	}
+	return b.Positions, b.Written()
+}
+
+// BeginLazy starts to append records as AppendLazy does, and does not wait
+// until they are written.
+func (l *Log) BeginLazy(records ...[]byte) (*Batch, error) {
+	return l.begin(context.Background(), records, true)
+}
+
+// Written waits until a batch of BeginLazy is written.
+func (b *Batch) Written() error {
 	select {
 	case <-b.written:
-		return b.Positions, nil
+		return nil
 	case <-b.group.done: // it failed, unless both are closed by now
 	}
 	select {
 	case <-b.written:
-		return b.Positions, nil
+		return nil
 	default:
-		return nil, b.group.err
+		return b.group.err
 	}
 }
 
