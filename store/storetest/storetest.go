@@ -1,11 +1,13 @@
 // Package storetest tests whether a store keeps the promises of
-// [store.Ledger].
+// [store.Ledger], and a queue those of [store.Queue].
 //
 // A module with a store of its own calls [Run] in a test:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) storetest.Subject { ... })
 //	}
+//
+// One with a queue of its own calls [TestQueue], likewise.
 package storetest
 
 import (
@@ -51,7 +53,6 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 		{"a commit needs no claim", commitAlone},
 		{"a commit ends the claim", commitEndsClaim},
 		{"windows end", windows},
-		{"a window may be of any length", longWindow},
 		{"a commit after the window starts another", secondWindow},
 		{"calls can be repeated", repeated},
 		{"many events keep their order", manyEvents},
