@@ -17,6 +17,7 @@ import (
 // calls take decides nothing.
 type model struct {
 	now        float64
+	reach      int // see QueueConfig
 	events     []*modelEvent
 	deliveries []*modelDelivery // in the order in which they were accepted
 	seen       map[store.Key]float64
@@ -165,13 +166,21 @@ func (m *model) held(d *modelDelivery, with []*modelDelivery) *modelDelivery {
 	return nil
 }
 
-// ready returns the deliveries that can be taken.
+// ready returns the deliveries that can be taken, and have to be if there is
+// room.
 func (m *model) ready(destination string) (ready []*modelDelivery) {
 	if m.paused[destination] {
 		return nil
 	}
+	open := 0
 	for _, d := range m.deliveries {
-		if d.destination == destination && d.state == store.Waiting && d.due <= m.now && m.held(d, nil) == nil {
+		if d.destination != destination || d.state != store.Waiting && d.state != store.UnderWay {
+			continue
+		}
+		if open++; m.reach > 0 && open > m.reach {
+			break
+		}
+		if d.state == store.Waiting && d.due <= m.now && m.held(d, nil) == nil {
 			ready = append(ready, d)
 		}
 	}
@@ -230,7 +239,7 @@ func (m *model) take(destination string, want store.Want, lease float64, got []s
 	}
 	for _, left := range ready {
 		for _, d := range taken {
-			if !slices.Contains(taken, left) && left.before(d) && bytes+int64(len(left.event.Body)) <= want.Bytes {
+			if !slices.Contains(taken, left) && left.before(d) && (m.reach == 0 || left.replay == d.replay) && bytes+int64(len(left.event.Body)) <= want.Bytes {
 				return fmt.Errorf("got %v, and left %v", d, left)
 			}
 		}

@@ -120,7 +120,7 @@ func (r *modelRun) take() error {
 	patience := r.Patience
 	if len(r.model.ready(destination)) > 0 {
 		patience = r.lost()
-	} else if r.IntN(3) > 0 {
+	} else if r.IntN(3) > 0 || r.Reach > 0 {
 		r.tell("nothing is due")
 		return nil
 	}

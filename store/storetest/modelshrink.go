@@ -61,8 +61,10 @@ func randomOperations(seed uint64, steps int) []operation {
 	return chosen
 }
 
-// testModel has queues do random operations, and compares them with the model.
-func testModel(t *testing.T, config QueueConfig) {
+// TestModel has queues do random operations, and compares them with a model. It
+// is a part of [TestQueue], for queues that do with other options what they do
+// rarely otherwise.
+func TestModel(t *testing.T, config QueueConfig) {
 	runs, steps, first := config.Runs, config.Steps, uint64(1)
 	if runs == 0 {
 		runs = 20
@@ -119,6 +121,7 @@ func shrink(failing []operation, err error, run func([]operation) (int, string, 
 // failed, and what they did.
 func runOperations(t testing.TB, config QueueConfig, some []operation) (at int, told string, err error) {
 	r := &modelRun{queueCheck: newQueueCheck(t, config), model: newModel()}
+	r.model.reach = config.Reach
 	defer r.close()
 	for at, o := range some {
 		r.IntN = rand.New(rand.NewPCG(o.seed, 0)).IntN //nolint:gosec // a test that can be repeated

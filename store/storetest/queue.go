@@ -24,6 +24,10 @@ type QueueConfig struct {
 	// is due. Default: 20ms.
 	Patience time.Duration
 
+	// Among how many deliveries of a destination, the oldest, the queue finds
+	// what is due, if memory bounds it. Default: all of them.
+	Reach int
+
 	// How many random runs are compared with the model, and of how many
 	// operations. Default: 20 of 80. The environment variable
 	// STORETEST_RUNS sets another number, and STORETEST_SEED a first seed
@@ -70,7 +74,7 @@ func TestQueue(t *testing.T, config QueueConfig) {
 		if testing.Short() {
 			config.Runs = min(config.Runs, 3)
 		}
-		testModel(t, config)
+		TestModel(t, config)
 	})
 }
 

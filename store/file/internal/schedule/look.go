@@ -12,9 +12,17 @@ type View struct {
 	Cause string // of one that is dead
 }
 
-// Waiting, UnderWay and Dead return how many deliveries there are.
-func (s *Schedule) Waiting() int  { return s.waiting }
+// Waiting returns how many deliveries wait, those that are due later included.
+func (s *Schedule) Waiting() int { return s.waiting }
+
+// UnderWay returns how many deliveries are under way.
 func (s *Schedule) UnderWay() int { return s.underWay }
+
+// Open returns how many are waiting or under way.
+func (s *Schedule) Open() int { return s.waiting + s.underWay }
+
+// Replays returns how many of those are replays.
+func (s *Schedule) Replays() int { return s.replays }
 
 // Dead returns how many are dead, by the cause.
 func (s *Schedule) Dead() map[string]int64 {
@@ -75,6 +83,12 @@ func (s *Schedule) Lanes(ref Ref, lanes []store.Lane) []store.Lane {
 	return lanes
 }
 
+// Position returns where the record of a delivery is that is not dead.
+func (s *Schedule) Position(ref Ref) uint64 { return s.entries.get(ref).position }
+
+// Attempts returns how many attempts were made for a delivery that is not dead.
+func (s *Schedule) Attempts(ref Ref) int { return s.entries.get(ref).attempts() }
+
 // Is reports whether a reference, which is dead or not, is still this
 // delivery's.
 func (s *Schedule) Is(ref Ref, dead bool, number store.Number) bool {
@@ -82,6 +96,16 @@ func (s *Schedule) Is(ref Ref, dead bool, number store.Number) bool {
 		return s.dead.valid(ref) && s.dead.get(ref).number == number
 	}
 	return s.entries.valid(ref) && s.entries.get(ref).number == number && !s.entries.get(ref).is(flagPlace)
+}
+
+// IsUnderWay reports whether the delivery with a number is under way.
+func (s *Schedule) IsUnderWay(number store.Number) (is bool) {
+	for n := range s.claims.chunks {
+		s.claims.each(n, func(_ Ref, c *claim) {
+			is = is || c.entry != 0 && s.entries.get(c.entry).number == number
+		})
+	}
+	return is
 }
 
 // Find looks for a delivery among all of them.

@@ -105,6 +105,7 @@ type Schedule struct {
 	seq     uint32
 
 	waiting, underWay int
+	replays           int // of them
 	readyBytes        int64
 	oldest            Ref // whose number was the lowest when it was last looked for
 	oldestNumber      store.Number
@@ -136,19 +137,22 @@ func (s *Schedule) before(a, b Ref) bool {
 	return x.number < y.number
 }
 
-// Add adds a delivery whose number is higher than any other.
-func (s *Schedule) Add(it Item) {
+// Add adds a delivery. It takes its place in its lanes by its number. Unless
+// that is the last place, nothing behind it in its lanes may be under way, and
+// it takes the longer the more there is behind it.
+func (s *Schedule) Add(it Item) Ref {
 	ref := s.entries.add()
 	e := s.entries.get(ref)
 	e.number, e.position, e.due, e.size = it.Number, it.Position, it.Due, uint32(it.Size)
 	if it.Replay {
 		e.info = flagReplay
+		s.replays++
 	}
 	e.setAttempts(it.Attempts)
 	switch lanes := unique(it.Lanes); len(lanes) {
 	case 0:
 	case 1:
-		s.append(ref, e, lanes[0])
+		s.enlist(ref, e, lanes[0])
 	default:
 		e.info |= flagSeveral
 		for _, of := range lanes {
@@ -156,11 +160,12 @@ func (s *Schedule) Add(it Item) {
 			p := s.entries.get(place)
 			p.info, p.number, p.at, p.size = flagPlace, it.Number, uint32(ref), uint32(e.lane)
 			e.lane = place
-			s.append(place, p, of)
+			s.enlist(place, p, of)
 		}
 	}
 	s.waiting++
 	s.waits(ref, e)
+	return ref
 }
 
 // unique returns lanes without those that are there twice.
@@ -175,16 +180,28 @@ func unique(lanes []store.Lane) []store.Lane {
 	return lanes
 }
 
-// append puts an entry behind all others of a lane.
-func (s *Schedule) append(ref Ref, e *entry, of store.Lane) {
+// enlist puts an entry into a lane.
+func (s *Schedule) enlist(ref Ref, e *entry, of store.Lane) {
 	e.lane = s.lanes.find(of)
 	l := s.lanes.slab.get(e.lane)
-	if e.prev = l.tail; l.tail == 0 {
+	e.prev = l.tail
+	for e.prev != 0 && s.entries.get(e.prev).number > e.number {
+		e.next = e.prev
+		e.prev = s.entries.get(e.prev).prev
+	}
+	if e.prev == 0 {
 		l.head = ref
 	} else {
-		s.entries.get(l.tail).next = ref
+		s.entries.get(e.prev).next = ref
 	}
-	l.tail = ref
+	if e.next == 0 {
+		l.tail = ref
+		return
+	}
+	s.entries.get(e.next).prev = ref
+	if d, f := s.delivery(e.next); f.is(flagReady | flagLater) {
+		s.leave(d, f) // it is not the first any more
+	}
 }
 
 // detach takes an entry out of its lane, and returns the first entry of it if
@@ -283,6 +300,9 @@ func (s *Schedule) Remove(ref Ref) {
 	e := s.entries.get(ref)
 	s.leave(ref, e)
 	s.waiting--
+	if e.is(flagReplay) {
+		s.replays--
+	}
 	s.places(ref, e, func(place Ref, p *entry) {
 		first := s.detach(p)
 		if place != ref {
@@ -302,16 +322,19 @@ func (s *Schedule) first(ref Ref) {
 	}
 }
 
-// Bury ends the attempts for a delivery.
-func (s *Schedule) Bury(ref Ref, attempts int, cause string) {
+// Bury ends the attempts for a delivery, and returns another reference for it.
+func (s *Schedule) Bury(ref Ref, attempts int, cause string) Ref {
 	e := s.entries.get(ref)
-	s.AddDead(Item{Number: e.number, Position: e.position, Attempts: attempts}, cause)
+	dead := s.AddDead(Item{Number: e.number, Position: e.position, Attempts: attempts}, cause)
 	s.Remove(ref)
+	return dead
 }
 
 // AddDead adds a delivery that is dead.
-func (s *Schedule) AddDead(it Item, cause string) {
-	*s.dead.get(s.dead.add()) = burial{it.Number, it.Position, uint32(it.Attempts), s.cause(cause)}
+func (s *Schedule) AddDead(it Item, cause string) Ref {
+	ref := s.dead.add()
+	*s.dead.get(ref) = burial{it.Number, it.Position, uint32(it.Attempts), s.cause(cause)}
+	return ref
 }
 
 // mostCauses is how many causes are told apart. They are fixed words.
@@ -331,10 +354,13 @@ func (s *Schedule) cause(cause string) uint32 {
 	return uint32(i)
 }
 
-// Unbury forgets a delivery that is dead.
-func (s *Schedule) Unbury(ref Ref) {
-	s.byCause[s.dead.get(ref).cause]--
+// Unbury forgets a delivery that is dead, and returns where its record is.
+func (s *Schedule) Unbury(ref Ref) (position uint64) {
+	b := s.dead.get(ref)
+	position = b.position
+	s.byCause[b.cause]--
 	s.dead.remove(ref)
+	return position
 }
 
 // Return has a delivery wait as if it had not been taken.
@@ -353,11 +379,15 @@ func (s *Schedule) Again(ref Ref, due int64, attempts int) {
 	s.waits(ref, e)
 }
 
-// Move says that the record of a delivery is elsewhere by now.
-func (s *Schedule) Move(ref Ref, dead bool, position uint64) {
+// Move says that the record of a delivery is elsewhere by now, and returns
+// where it was.
+func (s *Schedule) Move(ref Ref, dead bool, position uint64) (before uint64) {
 	if dead {
-		s.dead.get(ref).position = position
-	} else {
-		s.entries.get(ref).position = position
+		b := s.dead.get(ref)
+		before, b.position = b.position, position
+		return before
 	}
+	e := s.entries.get(ref)
+	before, e.position = e.position, position
+	return before
 }

@@ -236,6 +236,43 @@ func TestReleaseReturnsWhatIsAnOwners(t *testing.T) {
 	}
 }
 
+// TestAddOutOfOrder adds deliveries in any order, as a log is read in which
+// some were moved.
+func TestAddOutOfOrder(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		a, b := New(0), New(0)
+		items := make([]Item, 30)
+		for i := range items {
+			items[i] = Item{Number: store.Number(i + 1)}
+			for range random.IntN(3) {
+				items[i].Lanes = append(items[i].Lanes, store.Lane(random.IntN(4)))
+			}
+			if random.IntN(5) == 0 {
+				items[i].Due = int64(1 + random.IntN(3))
+			}
+			a.Add(items[i])
+		}
+		random.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+		for _, it := range items {
+			b.Add(it)
+		}
+		for now := int64(0); a.Open() > 0; now++ {
+			a.Pass(now)
+			b.Pass(now)
+			want := Want{Max: 1 + random.IntN(3), Bytes: 1, Runs: random.IntN(2) == 0, Until: 1000}
+			x, y := a.Take(want, now), b.Take(want, now)
+			if !slices.EqualFunc(x, y, func(a, b Taken) bool { return a.Held.Number == b.Held.Number }) {
+				t.Fatalf("seed %d: got %+v, want %+v", seed, y, x)
+			}
+			for i := range x {
+				a.Remove(x[i].Ref)
+				b.Remove(y[i].Ref)
+			}
+		}
+	}
+}
+
 // TestSizeOfADelivery measures what a delivery that waits takes in memory.
 func TestSizeOfADelivery(t *testing.T) {
 	const n = 1 << 18

@@ -18,6 +18,7 @@ type Taken struct {
 	Ref      Ref
 	Held     store.Held
 	Position uint64
+	Size     int // of the body
 	Attempts int // that were made before
 	Replay   bool
 }
@@ -46,6 +47,9 @@ func (s *Schedule) Next() (at int64) {
 	}
 	return at
 }
+
+// AnyReady reports whether a delivery can be taken.
+func (s *Schedule) AnyReady() bool { return s.ready.top() != 0 }
 
 // Ready reports whether a delivery can be taken, and whether there are as many
 // as wanted.
@@ -77,6 +81,7 @@ func (s *Schedule) Take(want Want, now int64) []Taken {
 			Ref:      ref,
 			Held:     store.Held{Number: e.number, Token: store.Token(uint64(e.at)<<32 | uint64(c.seq))},
 			Position: e.position,
+			Size:     int(e.size),
 			Attempts: e.attempts(),
 			Replay:   e.is(flagReplay),
 		})

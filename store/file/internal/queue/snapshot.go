@@ -1,0 +1,285 @@
+package queue
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/record"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/schedule"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
+)
+
+// A snapshot is what the deliveries in the log before a position came to. It is
+// written while the queue goes on: what has no entry is of the moment at which
+// it begins, the entries are of some later moment each. That is right, because
+// the log is read from the first moment on when the snapshot is loaded:
+//
+//   - Entries are of deliveries that were applied at that moment. Those that
+//     come later are found in the log, and only there.
+//   - An outcome that the snapshot has already is read again. It says what the
+//     delivery is then, and those that follow it are read, too.
+//   - A delivery that is not in the snapshot, because it was settled meanwhile,
+//     was settled in the part of the log that is read.
+//
+// A snapshot is used only if the whole of it is there. So it may be lost, and
+// the one before it is used, or the whole log.
+const snapshotSuffix = ".snapshot"
+
+var snapshotMagic = []byte("MWHQSN\x00\x01") // the last byte is the version
+
+const snapshotsKept = 2
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// snapshotChunk is how much of a snapshot is written at a time.
+const snapshotChunk = 256 << 10
+
+// A snapshotWriter writes a snapshot.
+type snapshotWriter struct {
+	file wal.File
+	b    []byte
+	size int64
+	crc  uint32
+}
+
+func (w *snapshotWriter) uint(v uint64)  { w.b = binary.AppendUvarint(w.b, v) }
+func (w *snapshotWriter) int(v int64)    { w.b = binary.AppendVarint(w.b, v) }
+func (w *snapshotWriter) text(s string)  { w.uint(uint64(len(s))); w.b = append(w.b, s...) }
+func (w *snapshotWriter) fixed(v uint64) { w.b = binary.LittleEndian.AppendUint64(w.b, v) }
+
+func (w *snapshotWriter) bool(v bool) {
+	if v {
+		w.uint(1)
+	} else {
+		w.uint(0)
+	}
+}
+
+// flush writes what is there.
+func (w *snapshotWriter) flush() error {
+	w.crc = crc32.Update(w.crc, castagnoli, w.b)
+	_, err := w.file.WriteAt(w.b, w.size)
+	w.size += int64(len(w.b))
+	w.b = w.b[:0]
+	return err
+}
+
+// snapshot writes a snapshot, unless nothing was written since the last one.
+func (q *Queue) snapshot() (err error) {
+	q.order.Lock()
+	q.mu.Lock()
+	from, next := q.applied(), q.next
+	if len(q.pending) > 0 {
+		next = record.Number(q.pending[0].records[0])
+	} else {
+		from = max(from, q.last+1)
+	}
+	if from == q.snapshotAt {
+		q.mu.Unlock()
+		q.order.Unlock()
+		return nil
+	}
+	temporary := filepath.Join(q.dir, "new"+snapshotSuffix)
+	if err := q.o.FS.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		q.zap.Warn("removing a snapshot that was not finished", zap.Error(err))
+	}
+	w := &snapshotWriter{}
+	w.b = append(w.b, snapshotMagic...)
+	w.uint(uint64(from))
+	w.uint(uint64(next))
+	ends := q.putHead(w, next)
+	q.mu.Unlock()
+	q.order.Unlock()
+
+	if w.file, err = q.o.FS.Create(temporary); err != nil {
+		return err
+	}
+	if err = errors.Join(q.putEntries(w, ends), w.file.Sync(), w.file.Close()); err != nil {
+		return err
+	}
+	// What the snapshot leaves out has to be in the log to stay.
+	if err := q.log.Sync(context.Background()); err != nil {
+		return err
+	}
+	name := filepath.Join(q.dir, fmt.Sprintf("%020d%s", from, snapshotSuffix))
+	if err := errors.Join(q.o.FS.Rename(temporary, name), q.o.FS.SyncDir(q.dir)); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.snapshotAt, q.snapshotSize = from, w.size
+	q.mu.Unlock()
+	return q.removeSnapshots()
+}
+
+// putHead puts what has no entry, and returns the destinations, and before
+// which number they have entries. The locks are held.
+func (q *Queue) putHead(w *snapshotWriter, next store.Number) (ends []snapshotEnd) {
+	w.uint(uint64(len(q.segments)))
+	for _, s := range q.sorted() {
+		w.uint(uint64(s.number))
+		w.uint(uint64(s.first))
+		w.uint(uint64(s.total))
+		w.int(s.stored)
+		w.int(s.settled)
+	}
+	w.uint(uint64(len(q.moved)))
+	for _, m := range q.moved {
+		w.uint(uint64(m.number))
+		w.uint(uint64(m.position))
+	}
+	w.uint(uint64(len(q.destinations)))
+	for _, d := range q.named() {
+		w.text(d.name)
+		w.bool(d.paused)
+		w.uint(uint64(d.pausedAt))
+		end := next
+		w.bool(d.beyond != nil)
+		if b := d.beyond; b != nil {
+			end = min(end, b.number)
+			w.uint(uint64(b.number))
+			w.uint(uint64(b.from))
+			w.uint(uint64(b.count))
+			w.uint(uint64(len(b.in)))
+			for segment, n := range b.in {
+				w.uint(uint64(segment))
+				w.int(int64(n))
+			}
+			w.uint(uint64(len(b.tried)))
+			for n, t := range b.tried {
+				w.uint(uint64(n))
+				w.uint(uint64(t.attempts))
+				w.int(t.due)
+			}
+			w.uint(uint64(len(b.gone)))
+			for n, bits := range b.gone {
+				w.uint(uint64(n))
+				for _, word := range bits {
+					w.fixed(word)
+				}
+			}
+		}
+		ends = append(ends, snapshotEnd{d, end, next})
+	}
+	return ends
+}
+
+// A snapshotEnd is before which numbers a destination's deliveries are in a
+// snapshot: those that are not beyond the schedule, and those that are dead.
+type snapshotEnd struct {
+	d         *destination
+	end, next store.Number
+}
+
+// putEntries puts the entries of the destinations, and the checksum. An entry
+// with the number 0 ends each list.
+func (q *Queue) putEntries(w *snapshotWriter, ends []snapshotEnd) error {
+	for _, e := range ends {
+		for n := 0; ; n++ {
+			q.mu.Lock()
+			if n >= e.d.schedule.Chunks() {
+				q.mu.Unlock()
+				break
+			}
+			e.d.schedule.Look(n, 0, ^uint64(0), func(v schedule.View) {
+				if v.Number < e.end || v.State == store.DeliveryDead && v.Number < e.next {
+					q.putEntry(w, e.d, v)
+				}
+			})
+			q.mu.Unlock()
+			if len(w.b) > snapshotChunk {
+				if err := w.flush(); err != nil {
+					return err
+				}
+			}
+		}
+		w.uint(0)
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.b = binary.LittleEndian.AppendUint32(w.b, w.crc)
+	return w.flush()
+}
+
+func (q *Queue) putEntry(w *snapshotWriter, d *destination, v schedule.View) {
+	w.uint(uint64(v.Number))
+	w.uint(v.Position)
+	w.uint(uint64(v.Attempts))
+	dead := v.State == store.DeliveryDead
+	w.bool(dead)
+	if dead {
+		w.text(v.Cause)
+		return
+	}
+	w.bool(v.Replay)
+	w.uint(uint64(v.Size))
+	w.int(v.Due)
+	q.lanes = d.schedule.Lanes(v.Ref, q.lanes[:0])
+	w.uint(uint64(len(q.lanes)))
+	for _, l := range q.lanes {
+		w.fixed(uint64(l))
+	}
+}
+
+// snapshots returns the names of the snapshots, the latest first.
+func (q *Queue) snapshots() ([]string, error) {
+	names, err := q.o.FS.List(q.dir)
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, ok := snapshotPosition(name)
+		return !ok
+	})
+	slices.Reverse(names)
+	return names, err
+}
+
+func snapshotPosition(name string) (wal.Position, bool) {
+	digits, ok := strings.CutSuffix(name, snapshotSuffix)
+	p, err := strconv.ParseUint(digits, 10, 64)
+	return wal.Position(p), ok && err == nil && len(digits) == 20
+}
+
+// removeSnapshots removes those that are not kept.
+func (q *Queue) removeSnapshots() error {
+	names, err := q.snapshots()
+	for _, name := range names[min(snapshotsKept, len(names)):] {
+		err = cmp.Or(err, q.o.FS.Remove(filepath.Join(q.dir, name)))
+	}
+	return err
+}
+
+var errSnapshot = errors.New("the snapshot is damaged")
+
+// readSnapshot returns the content of a snapshot.
+func (q *Queue) readSnapshot(name string) (b []byte, err error) {
+	file, err := q.o.FS.Open(filepath.Join(q.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	size, err := file.Size()
+	if err != nil {
+		return nil, err
+	}
+	b = make([]byte, size)
+	if _, err := file.ReadAt(b, 0); err != nil {
+		return nil, err
+	}
+	if size < 12 || !bytes.HasPrefix(b, snapshotMagic) ||
+		crc32.Checksum(b[:size-4], castagnoli) != binary.LittleEndian.Uint32(b[size-4:]) {
+		return nil, errSnapshot
+	}
+	return b[len(snapshotMagic) : size-4], nil
+}
