@@ -48,10 +48,14 @@ const (
 //
 // It answers verification requests (GET) itself. Of notifications (POST), it
 // authenticates the signature, turns each into events, one for every update
-// in it, and hands those that are new to the next handler. It answers 200 once
-// every event has been answered 2xx there, now or before, and otherwise an
+// in it, and delivers those that are new to the next handler. It answers 200
+// once every event has been answered 2xx there, now or before, and otherwise an
 // error, so that Meta sends the notification again. Nothing that fails a check
 // reaches the next handler.
+//
+// With a destination or more, it answers 200 once the events are stored, and
+// delivers them to the handlers of each destination afterwards: in the order of
+// their conversations, again and again where that fails, until they are dead.
 //
 // Requests that are refused are errors, for `handle_errors` to shape. These
 // placeholders are set:
@@ -67,6 +71,9 @@ const (
 // `{http.meta_webhook.event.entry}` | The id of the page or account
 // `{http.meta_webhook.event.field}` | The subscribed field
 // `{http.meta_webhook.event.kind}` | What happened, such as `messages`, `statuses` or `message_reads`
+// `{http.meta_webhook.event.conversation}` | What order is kept in, such as a customer's messages to one phone number
+// `{http.meta_webhook.event.data.<path>}` | A member of the event's data by dotted path, such as `data.metadata.phone_number_id`; empty if there is none
+// `{http.meta_webhook.attempt}` | At a destination, which attempt to deliver this is, from 1
 //
 // The event's placeholders are for the handlers behind this one. With
 // `deliver` set to `batch` or `original`, there may be many events in one

@@ -33,10 +33,12 @@ type Options struct {
 	// How events are delivered to the next handler. Default: `each`.
 	//
 	// - `each`: one request for each event, whose body is the event as a
-	// CloudEvent in JSON. The events of one entry come one after another, in
-	// order. An event that fails does not stop the others.
-	// - `batch`: one request for each notification, whose body is a JSON
-	// array of its events. It succeeds or fails as a whole.
+	// CloudEvent in JSON. The events of one conversation come one after another,
+	// in order. An event that fails does not stop the others.
+	// - `batch`: one request for the events of a notification, whose body is a
+	// JSON array of them. It succeeds or fails as a whole. At a destination, one
+	// request for the events that are due, of any notification; a batch that the
+	// app refuses is halved until the event that fails stands alone.
 	// - `original`: one request for each notification, with the bytes and the
 	// signature that Meta sent, unless every event in it was delivered before.
 	Deliver string `json:"deliver,omitempty"`
@@ -56,8 +58,8 @@ type Options struct {
 	// Not for `original`.
 	CloudEvents bool `json:"cloudevents,omitempty"`
 
-	// With `each`: from how many entries of one notification events may be
-	// delivered at the same time. Default: 16.
+	// How many conversations are delivered at the same time: with `each`, of
+	// one notification; at a destination, of all. Default: 16.
 	Parallel int `json:"parallel,omitempty"`
 
 	// Sign requests by the

@@ -2,10 +2,13 @@
 package file
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -21,9 +24,10 @@ func init() {
 	caddy.RegisterModule(Store{})
 }
 
-// Store remembers delivered events in a file. They survive restarts and
-// crashes: a record is on the disk before Meta gets its answer. Requests that
-// come at the same time share the writing.
+// Store keeps what it remembers in files of its own: delivered events, and,
+// with destinations, the events that are to be delivered. They survive restarts
+// and crashes: what counts is on the disk before Meta gets its answer. Requests
+// that come at the same time share the writing.
 //
 // A folder belongs to one process. Several instances of Caddy can share what
 // they remember with the postgres store.
@@ -34,7 +38,19 @@ type Store struct {
 	// [Caddy's data directory](https://caddyserver.com/docs/conventions#data-directory).
 	Path string `json:"path,omitempty"`
 
-	now func() time.Time
+	// With destinations, how long an event stays after its delivery has ended,
+	// for look-up and replay. With 0s, it is removed as soon as that is cheap.
+	// Default: 7d.
+	Keep *caddy.Duration `json:"keep,omitempty"`
+
+	// With destinations, how many bytes the events of a handler may take on the
+	// disk. When it is reached, those go first whose delivery has ended; then
+	// Meta gets 503. Nothing that waits is dropped. Default: 10000000000; at
+	// least 268435456.
+	Capacity int64 `json:"capacity,omitempty"`
+
+	now    func() time.Time
+	logger *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -53,6 +69,14 @@ func (s *Store) Provision(ctx caddy.Context) error {
 	if err := register(ctx); err != nil {
 		return err
 	}
+	s.logger = ctx.Logger()
+	if s.Keep == nil {
+		keep := defaultKeep
+		s.Keep = &keep
+	}
+	if s.Capacity == 0 {
+		s.Capacity = defaultCapacity
+	}
 	if s.Path == "" {
 		s.Path = filepath.Join(caddy.AppDataDir(), "meta_webhook")
 		return nil
@@ -64,6 +88,23 @@ func (s *Store) Provision(ctx caddy.Context) error {
 	s.Path = path
 	return nil
 }
+
+// Validate reports options that have no meaning.
+func (s *Store) Validate() error {
+	return cmp.Or(rule.For("keep", checkKeep(*s.Keep)), rule.For("capacity", checkCapacity(s.Capacity)))
+}
+
+func checkKeep(keep caddy.Duration) error {
+	if keep < 0 {
+		return errors.New("must be 0s or longer")
+	}
+	return nil
+}
+
+// leastCapacity is room for a few segments of the log.
+const leastCapacity = 1 << 28
+
+func checkCapacity(capacity int64) error { return rule.Between(capacity, leastCapacity, 1<<50) }
 
 // states holds who delivers what to which file.
 var states = caddy.NewUsagePool()
@@ -96,12 +137,20 @@ func (s *Store) Open(name string) (store.Ledger, error) {
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
 //
 //	store file {
-//		path <path>
+//		path     <folder>
+//		keep     <duration>
+//		capacity <size>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
-		if option == "path" {
+		switch option {
+		case "path":
 			return caddyblock.Value(d, &s.Path, caddyblock.Text, rule.NotEmpty)
+		case "keep":
+			s.Keep = new(caddy.Duration)
+			return caddyblock.Value(d, s.Keep, caddyblock.Duration, checkKeep)
+		case "capacity":
+			return caddyblock.Value(d, &s.Capacity, caddyblock.Size, checkCapacity)
 		}
 		return caddyblock.Unrecognized(d, "store file", option)
 	})
@@ -110,6 +159,7 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Interface guards
 var (
 	_ caddy.Provisioner     = (*Store)(nil)
+	_ caddy.Validator       = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 	_ store.Opener          = (*Store)(nil)
 )

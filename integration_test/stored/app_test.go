@@ -1,0 +1,191 @@
+// Package stored tests stored delivery with real processes: what Meta was
+// answered 200 for reaches each destination, in the order of its conversation.
+package stored
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A book holds what each destination sees of each event against what is
+// promised. Events are known by their mids, conversation.number.
+type book struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	accepted map[string]int // by conversation, how many events were answered 200
+	sent     map[string]int // likewise, how many may have been stored
+}
+
+func newBook(t *testing.T) *book {
+	return &book{t: t, accepted: make(map[string]int), sent: make(map[string]int)}
+}
+
+// A destinationApp is the app at one destination.
+type destinationApp struct {
+	*httptest.Server
+	book *book
+	name string
+
+	mu       sync.Mutex
+	random   *rand.Rand
+	trouble  int // attempts in a hundred that fail
+	down     bool
+	taken    map[string]int  // by conversation, how many events in a row were taken
+	began    map[string]bool // that have arrived
+	requests []*http.Request
+	refused  string // a mid whose messages are refused
+	repeats  int
+}
+
+func newApp(b *book, name string, seed uint64, trouble int) *destinationApp {
+	a := &destinationApp{
+		book: b, name: name, random: rand.New(rand.NewPCG(seed, uint64(len(name)))), trouble: trouble,
+		taken: make(map[string]int), began: make(map[string]bool),
+	}
+	a.Server = httptest.NewServer(a)
+	b.t.Cleanup(a.Close)
+	return a
+}
+
+func (a *destinationApp) addr() string { return a.Listener.Addr().String() }
+
+var mids = regexp.MustCompile(`"mid": ?"([^"]+)"`)
+
+// ServeHTTP takes a message, or fails in one of many ways.
+func (a *destinationApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	var events []string
+	for _, found := range mids.FindAllStringSubmatch(string(body), -1) {
+		events = append(events, found[1])
+	}
+	if !a.arrive(r, events) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	a.mu.Lock()
+	fails, way := a.random.IntN(100) < a.trouble, a.random.IntN(4)
+	refused := a.refused != "" && slices.Contains(events, a.refused)
+	a.mu.Unlock()
+	switch {
+	case refused:
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = io.WriteString(w, "no such customer")
+	case !fails:
+		a.take(events)
+		w.WriteHeader(http.StatusOK)
+	case way == 0:
+		w.WriteHeader(http.StatusInternalServerError)
+	case way == 1:
+		w.WriteHeader(http.StatusTooManyRequests)
+	case way == 2:
+		panic(http.ErrAbortHandler)
+	default: // an answer that is cut off
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "half")
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// arrive checks that everything before each event was taken, and reports
+// whether the app is up.
+func (a *destinationApp) arrive(r *http.Request, events []string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.down {
+		return false
+	}
+	a.requests = append(a.requests, r)
+	inMessage := make(map[string]int)
+	for _, mid := range events {
+		conversation, n := split(mid)
+		a.book.want(a.name, conversation, n)
+		ready := max(a.taken[conversation], inMessage[conversation])
+		if n > ready {
+			a.book.t.Errorf("%s: got event %s when %d of its conversation were taken, want it after those before it", a.name, mid, ready)
+		}
+		inMessage[conversation] = n + 1
+		if a.began[mid] {
+			a.repeats++
+		}
+		a.began[mid] = true
+	}
+	return true
+}
+
+func (a *destinationApp) take(events []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, mid := range events {
+		conversation, n := split(mid)
+		a.taken[conversation] = max(a.taken[conversation], n+1)
+	}
+}
+
+func (a *destinationApp) set(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+}
+
+// count returns how many events were taken.
+func (a *destinationApp) count() (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, taken := range a.taken {
+		n += taken
+	}
+	return n
+}
+
+func split(mid string) (conversation string, n int) {
+	conversation, number, _ := strings.Cut(mid, ".")
+	n, _ = strconv.Atoi(number)
+	return conversation, n
+}
+
+// want checks that Meta has sent an event.
+func (b *book) want(destination, conversation string, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n >= b.sent[conversation] {
+		b.t.Errorf("%s: got event %s.%d, which Meta has not sent", destination, conversation, n)
+	}
+}
+
+// notification returns the notification of events of a conversation, each in
+// an entry of its own, and notes that Meta is about to send it.
+func (b *book) notification(conversation string, from, to int) string {
+	b.mu.Lock()
+	b.sent[conversation] = max(b.sent[conversation], to)
+	b.mu.Unlock()
+	var entries []string
+	for n := from; n < to; n++ {
+		entries = append(entries, fmt.Sprintf(`{"id":"7","time":%d,"messaging":[{"sender":{"id":"%s"},"recipient":{"id":"7"},"timestamp":%d,"message":{"mid":"%s.%d","text":"x"}}]}`,
+			time.Now().UnixMilli(), conversation, 1_700_000_000_000+n, conversation, n))
+	}
+	return `{"object":"page","entry":[` + strings.Join(entries, ",") + `]}`
+}
+
+// total returns how many events were answered 200.
+func (b *book) total() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, accepted := range b.accepted {
+		n += accepted
+	}
+	return n
+}

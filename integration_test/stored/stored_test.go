@@ -1,0 +1,300 @@
+package stored
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyproc"
+)
+
+var meta = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// post sends a notification once, and returns the status, 0 without an answer.
+func post(c *caddyproc.Process, body string) int {
+	r, err := http.NewRequest(http.MethodPost, c.URL(harness.Callback), strings.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	r.Header.Set(harness.SignatureHeader, harness.Sign(harness.AppSecret, []byte(body)))
+	res, err := meta.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// admin asks the admin API.
+func admin(t *testing.T, c *caddyproc.Process, method, target string, into any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, c.AdminURL(target), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := meta.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: got %d %s, want 200", method, target, res.StatusCode, body)
+	}
+	if into != nil {
+		if err := json.Unmarshal(body, into); err != nil {
+			t.Fatalf("%s %s: got %s", method, target, body)
+		}
+	}
+}
+
+// A destinationStatus is what the admin API shows of a destination.
+type destinationStatus struct {
+	Destination, State      string
+	Waiting, UnderWay, Dead int
+}
+
+func destinations(t *testing.T, c *caddyproc.Process) (all []destinationStatus) {
+	t.Helper()
+	admin(t, c, http.MethodGet, "/meta_webhook/destinations", &all)
+	return all
+}
+
+// send has Meta send the events of a conversation, some at a time, each
+// notification until there is a 200, and some of it again.
+func (b *book) send(c *caddyproc.Process, random *rand.Rand, conversation string, events int, done func() bool) {
+	for from := 0; from < events && !done(); {
+		to := min(from+1+random.IntN(4), events)
+		again := max(0, from-random.IntN(3)) // Meta sends what it has sent before
+		body := b.notification(conversation, again, to)
+		for post(c, body) != http.StatusOK {
+			if done() {
+				return
+			}
+			time.Sleep(time.Duration(5+random.IntN(20)) * time.Millisecond)
+		}
+		b.mu.Lock()
+		b.accepted[conversation] = to
+		b.mu.Unlock()
+		from = to
+	}
+}
+
+// TestEverythingThatWasAnswered200ReachesEachDestination has six senders, two
+// destinations that fail in every way, and a gateway that is killed, stopped
+// and reloaded with other options, again and again.
+func TestEverythingThatWasAnswered200ReachesEachDestination(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSeed(t)
+	random := s.Random("troubles")
+	b := newBook(t)
+	one, two := newApp(b, "one", uint64(s), 10), newApp(b, "two", uint64(s), 10)
+	c := caddyproc.New(t)
+	site := func() string {
+		return harness.Hook(
+			"store file {\npath "+c.Path("stored")+"\n}",
+			"parallel "+strconv.Itoa(1+random.IntN(16)),
+			"destination one {", "retry 20ms 200ms", "deliver "+[]string{"each", "batch 10"}[random.IntN(2)], "reverse_proxy "+one.addr(), "}",
+			"destination two {", "retry 20ms 200ms", "deliver batch "+strconv.Itoa(1+random.IntN(20))+" 5ms", "reverse_proxy "+two.addr(), "}",
+		)
+	}
+	c.Start(site())
+
+	const senders, events = 6, 120
+	var sending sync.WaitGroup
+	var ended sync.Map
+	for i := range senders {
+		sender := s.Random(fmt.Sprintf("sender %d", i))
+		sending.Go(func() {
+			for k := range 3 {
+				b.send(c, sender, fmt.Sprintf("9%d%d", i, k), events, func() bool { return t.Failed() })
+			}
+			ended.Store(i, true)
+		})
+	}
+	over := func() bool {
+		n := 0
+		ended.Range(func(any, any) bool { n++; return true })
+		return n == senders
+	}
+	troubles := map[string]int{}
+	for !over() && !t.Failed() {
+		time.Sleep(time.Duration(50+random.IntN(300)) * time.Millisecond)
+		switch random.IntN(4) {
+		case 0, 1:
+			troubles["kill"]++
+			c.Kill()
+			c.Start(site())
+		case 2:
+			troubles["stop"]++
+			c.Terminate()
+			c.Start(site())
+		default:
+			troubles["reload"]++
+			if err := c.Load(site()); err != nil {
+				t.Errorf("reload: got error %v, want none", err)
+			}
+		}
+	}
+	sending.Wait()
+	for _, a := range []*destinationApp{one, two} {
+		a.set(func() { a.trouble = 0 })
+	}
+	want := b.total()
+	harness.Eventually(t, "everything delivered", func() bool { return one.count() >= want && two.count() >= want })
+	harness.Eventually(t, "nothing waiting", func() bool {
+		for _, d := range destinations(t, c) {
+			if d.Waiting+d.UnderWay+d.Dead > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("%d events, %v; %d and %d deliveries again", want, troubles, one.repeats, two.repeats)
+	if want != senders*3*events {
+		t.Errorf("got 200 for %d events, want %d", want, senders*3*events)
+	}
+}
+
+// TestAppThatIsDown has events wait for an app, over a restart. Its state and
+// its backlog are what the admin API and the metrics say.
+func TestAppThatIsDown(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	app := newApp(b, "app", 1, 0)
+	app.set(func() { app.down = true })
+	c := caddyproc.New(t)
+	c.Global = "metrics"
+	site := harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "retry 50ms 1s", "reverse_proxy "+app.addr(), "}")
+	c.Start(site)
+	const conversations, each = 50, 10
+	for k := range conversations {
+		name := fmt.Sprintf("9%d", k)
+		if status := post(c, b.notification(name, 0, each)); status != http.StatusOK {
+			t.Fatalf("got %d while the app is down, want 200", status)
+		}
+		b.accepted[name] = each
+	}
+	waiting := func(state string) func() bool {
+		return func() bool {
+			all := destinations(t, c)
+			return len(all) == 1 && all[0].State == state && all[0].Waiting+all[0].UnderWay == conversations*each
+		}
+	}
+	harness.Eventually(t, "a destination that is down with all events", waiting("down"))
+	var metrics bytes.Buffer
+	res, err := meta.Get(c.AdminURL("/metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = metrics.ReadFrom(res.Body)
+	res.Body.Close()
+	for _, want := range []string{`destination_closed{destination="app",name="default"} 1`, `state="waiting"} `} {
+		if !strings.Contains(metrics.String(), want) {
+			t.Errorf("got no %s in the metrics", want)
+		}
+	}
+	c.Kill()
+	c.Start(site)
+	harness.Eventually(t, "all events after a restart", func() bool {
+		all := destinations(t, c)
+		return len(all) == 1 && all[0].Waiting+all[0].UnderWay == conversations*each
+	})
+	app.set(func() { app.down = false })
+	harness.Eventually(t, "everything delivered", func() bool { return app.count() == conversations*each })
+	harness.Eventually(t, "an open destination", func() bool {
+		all := destinations(t, c)
+		return all[0].State == "open" && all[0].Waiting+all[0].UnderWay == 0
+	})
+	if app.repeats > 0 {
+		t.Errorf("got %d events twice, want none", app.repeats)
+	}
+}
+
+// TestDeadEventIsReplayed has the app refuse one event until it is dead, and
+// take it when a person has it delivered again.
+func TestDeadEventIsReplayed(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	app := newApp(b, "app", 1, 0)
+	app.set(func() { app.refused = "95.2" })
+	c := caddyproc.New(t)
+	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "retry 20ms 50ms", "give_up 500ms", "reverse_proxy "+app.addr(), "}"))
+	for k := range 10 {
+		if status := post(c, b.notification(fmt.Sprintf("9%d", k), 0, 5)); status != http.StatusOK {
+			t.Fatalf("got %d, want 200", status)
+		}
+	}
+	harness.Eventually(t, "the events of the other conversations, and those before the one that fails", func() bool { return app.count() >= 9*5+2 })
+	app.set(func() { app.taken["95"] = 3 }) // those behind it come when it is dead
+	harness.Eventually(t, "a dead event", func() bool { return destinations(t, c)[0].Dead == 1 })
+	harness.Eventually(t, "the events behind it", func() bool { return app.count() == 50 })
+
+	var page struct {
+		Events []struct {
+			ID, State, Cause string
+			Attempts, Status int
+		}
+	}
+	admin(t, c, http.MethodGet, "/meta_webhook/events?state=dead", &page)
+	if len(page.Events) != 1 || page.Events[0].Cause != "http_422" || page.Events[0].Attempts < 2 || page.Events[0].Status != 422 {
+		t.Fatalf("got %+v, want one dead event with http_422", page.Events)
+	}
+	id := page.Events[0].ID
+	c.Kill() // and nothing of the story is gone
+	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "reverse_proxy "+app.addr(), "}"))
+	app.set(func() { app.refused, app.requests = "", nil })
+	var change struct{ Events int }
+	admin(t, c, http.MethodPost, "/meta_webhook/events/replay?to=app&state=dead&dry_run=true", &change)
+	if change.Events != 1 || destinations(t, c)[0].Dead != 1 {
+		t.Errorf("got %d events that a dry run would replay, want 1 and nothing changed", change.Events)
+	}
+	admin(t, c, http.MethodPost, "/meta_webhook/events/replay?to=app&id="+id, &change)
+	harness.Eventually(t, "the replay", func() bool {
+		app.mu.Lock()
+		defer app.mu.Unlock()
+		return len(app.requests) == 1
+	})
+	if r := app.requests[0]; r.Header.Get("Webhook-Id") != id || r.Header.Get("Webhook-Replay") != "true" {
+		t.Errorf("got Webhook-Id %q and Webhook-Replay %q, want %q and true", r.Header.Get("Webhook-Id"), r.Header.Get("Webhook-Replay"), id)
+	}
+	var stories []struct {
+		Deliveries []struct {
+			State    string
+			Attempts []struct {
+				Status int
+				Answer string
+			}
+		}
+	}
+	harness.Eventually(t, "the end of the story", func() bool {
+		admin(t, c, http.MethodGet, "/meta_webhook/events/"+id, &stories)
+		last := stories[0].Deliveries[len(stories[0].Deliveries)-1]
+		return last.State == "done"
+	})
+	first := stories[0].Deliveries[0].Attempts[0]
+	if first.Status != 422 || first.Answer != "no such customer" {
+		t.Errorf("got the first attempt %+v, want 422 and the start of the answer", first)
+	}
+}
+
+// TestStoreThatCannotQueueIsRefused has a destination with the memory store.
+func TestStoreThatCannotQueueIsRefused(t *testing.T) {
+	t.Parallel()
+	c := caddyproc.New(t)
+	config := c.WriteConfig(harness.Hook("store memory", "destination app {", "respond 200", "}"))
+	output, err := c.Command("validate", "--config", config).CombinedOutput()
+	if err == nil || !strings.Contains(string(output), "must be file or postgres") {
+		t.Errorf("got error %v, want one that says which store it takes\n%s", err, output)
+	}
+}
