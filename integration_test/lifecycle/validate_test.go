@@ -29,7 +29,6 @@ func files(t *testing.T, c *caddyproc.Process) (paths []string) {
 // TestValidateLeavesNothing validates configurations as a user who is not the
 // service's may. Nothing is made, and no database is asked.
 func TestValidateLeavesNothing(t *testing.T) {
-	t.Parallel()
 	database, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
