@@ -27,6 +27,8 @@ func caddies() []*contender {
 		pluginContender("batch", "file", false, forwardsNew),
 		pluginContender("original", "memory", false, forwardsNew),
 		pluginContender("original", "file", false, forwardsNew),
+		storedContender("stored-each", "each", false),
+		storedContender("stored-batch", "batch 100", true),
 	}
 }
 
@@ -52,18 +54,38 @@ func pluginContender(deliver, store string, buffered bool, forwards func(*worklo
 		start: func(ctx context.Context, s *site) (*process, error) {
 			options := "deliver " + deliver + "\n"
 			if store == "file" {
-				options += fmt.Sprintf("store file {\npath %s\n}\n", s.path("stored"))
+				options += storeFile(s)
 			}
-			if s.workload.secure {
-				options += "client_cert\n"
-			}
-			return startCaddy(ctx, s, caddyConfig{
-				global:     "metrics",
-				directives: fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options),
-				proxy:      proxy,
-			})
+			return startCaddy(ctx, s, caddyConfig{global: "metrics", directives: plugin(s, options), proxy: proxy})
 		},
 	}
+}
+
+// storedContender is the plugin with a destination: it answers when the events
+// are on the disk, and delivers them afterwards.
+func storedContender(name, deliver string, gathers bool) *contender {
+	return &contender{
+		name:      name,
+		what:      fmt.Sprintf("this plugin, store file, a destination with deliver %s, with metrics", deliver),
+		isCaddy:   true,
+		takesPart: authentic,
+		forwards:  forwardsEach,
+		gathers:   gathers,
+		start: func(ctx context.Context, s *site) (*process, error) {
+			options := storeFile(s) + fmt.Sprintf("destination app {\ndeliver %s\nreverse_proxy %s\n}\n", deliver, s.upstream)
+			return startCaddy(ctx, s, caddyConfig{global: "metrics", directives: plugin(s, options), noProxy: true})
+		},
+	}
+}
+
+func storeFile(s *site) string { return fmt.Sprintf("store file {\npath %s\n}\n", s.path("stored")) }
+
+// plugin returns the plugin's directive with options.
+func plugin(s *site, options string) string {
+	if s.workload.secure {
+		options += "client_cert\n"
+	}
+	return fmt.Sprintf("meta_webhook %s {\nverify_token %s\napp_secret %s\n%s}", callback, token, appSecret, options)
 }
 
 // A caddyConfig is what one contender's configuration has that another's has not.
@@ -71,10 +93,11 @@ type caddyConfig struct {
 	global     string // options
 	directives string // of the site, before the proxy
 	proxy      string // options of the proxy
+	noProxy    bool   // there is none
 }
 
-// startCaddy runs Caddy with a site of the directives, and behind these a
-// proxy.
+// startCaddy runs Caddy with a site of the directives, and a proxy behind these
+// unless there is to be none.
 func startCaddy(ctx context.Context, s *site, c caddyConfig) (*process, error) {
 	scheme, tls := "http", ""
 	if s.workload.secure {
@@ -85,9 +108,12 @@ func startCaddy(ctx context.Context, s *site, c caddyConfig) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxy := fmt.Sprintf("reverse_proxy %s {\n%s\n}", s.upstream, c.proxy)
+	if c.noProxy {
+		proxy = ""
+	}
 	config := caddyfile.Global(s.admin, s.path("storage"), "servers {", "protocols h1 h2", "}", c.global) +
-		caddyfile.Site(fmt.Sprintf("%s://%s:%s", scheme, serverName, port),
-			tls, c.directives, "reverse_proxy "+s.upstream+" {", c.proxy, "}")
+		caddyfile.Site(fmt.Sprintf("%s://%s:%s", scheme, serverName, port), tls, c.directives, proxy)
 	file := s.path("Caddyfile")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func TestARunComparesContenders(t *testing.T) {
 	}
 	var stdout, stderr strings.Builder
 	err := run(t.Context(), []string{
-		"-contenders", "proxy,each-memory", "-workloads", "one,retries,tls", "-connections", "2",
+		"-contenders", "proxy,each-memory,stored-each,stored-batch", "-workloads", "one,retries,tls", "-connections", "2",
 		"-rounds", "2", "-duration", "100ms", "-json",
 	}, &stdout, &stderr)
 	if err != nil {
@@ -46,6 +46,7 @@ func TestARunComparesContenders(t *testing.T) {
 	}
 	for _, w := range got.Workloads {
 		var names []string
+		repeat := workloads[slices.IndexFunc(workloads, func(of *workload) bool { return of.name == w.Name })].repeat
 		for _, r := range w.Rows {
 			names = append(names, r.Contender)
 			for at, f := range []figure{r.Rate, r.P50, r.P99, r.Peak} {
@@ -53,11 +54,16 @@ func TestARunComparesContenders(t *testing.T) {
 					t.Errorf("%s, %s: figure %d: got %+v, want more than nothing", w.Name, r.Contender, at, f)
 				}
 			}
+			for _, s := range r.Rounds {
+				if want := (s.Requests + repeat - 1) / repeat; s.Events < want-2 || s.Events > want+2 {
+					t.Errorf("%s, %s: got %d events at the upstream for %d requests, want about %d", w.Name, r.Contender, s.Events, s.Requests, want)
+				}
+			}
 			if len(r.Rounds) != 2 {
 				t.Errorf("%s, %s: got %d rounds, want 2", w.Name, r.Contender, len(r.Rounds))
 			}
 		}
-		if want := []string{"proxy", "each-memory"}; !slices.Equal(names, want) {
+		if want := []string{"proxy", "each-memory", "stored-each", "stored-batch"}; !slices.Equal(names, want) {
 			t.Errorf("%s: got the rows %v, want %v", w.Name, names, want)
 		}
 	}
@@ -71,7 +77,9 @@ func TestCommandLines(t *testing.T) {
 		{[]string{"-contenders", "proxy,apache"}, "there is no contender apache"},
 		{[]string{"-workloads", "two"}, "there is no workload two"},
 		{[]string{"-rounds", "0"}, "the command line makes no sense"},
+		{[]string{"-pause", "-1s"}, "the command line makes no sense"},
 		{[]string{"one"}, "the command line makes no sense"},
+		{[]string{"-contenders", "stored-each,stored-batch", "-workloads", "forged", "-caddy", "none"}, "forged: none of the contenders takes part"},
 		{[]string{"-contenders", "webhook", "-workloads", "verify", "-caddy", "none"}, "verify: none of the contenders takes part"},
 	} {
 		var stdout, stderr strings.Builder
