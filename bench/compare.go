@@ -65,8 +65,9 @@ func (b *bench) compare(ctx context.Context, w *workload, contenders []*contende
 	for i, s := range servers {
 		rows[i] = &row{Contender: s.contender.name, What: s.contender.what}
 	}
-	l := load{workload: w, connections: b.connections, duration: b.duration, client: b.certs.client}
+	l := load{workload: w, connections: b.connections, duration: b.duration, client: b.certs.client, pause: b.pause}
 	warmUp := l
+	warmUp.pause = 0
 	warmUp.duration = b.duration / 4
 	for round := -1; round < b.rounds; round++ {
 		for i, s := range servers {

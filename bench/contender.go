@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 
@@ -24,6 +25,10 @@ type contender struct {
 	// forwards tells how many requests reach the upstream when a server has
 	// answered so many, with so many notifications that are new.
 	forwards func(w *workload, requests, fresh int) int
+
+	// gathers tells that a request to the upstream may carry events of several
+	// notifications: what forwards returns is the most there can be.
+	gathers bool
 
 	refusal int // what a forged request is answered with, if not 401
 
@@ -59,6 +64,15 @@ func (s *server) forwards(requests, fresh int) int {
 		return 0
 	}
 	return s.contender.forwards(s.workload, requests, fresh)
+}
+
+// delivers returns how many events reach the upstream for so many notifications
+// that are new.
+func (s *server) delivers(fresh int) int {
+	if s.contender.forwards == nil || s.workload.forged || s.workload.method != http.MethodPost {
+		return 0
+	}
+	return fresh * s.workload.updates
 }
 
 // want returns the status that every answer must have.
@@ -122,5 +136,8 @@ func forwardsEach(w *workload, _, fresh int) int { return w.updates * forwardsNe
 func notForged(w *workload) bool { return !w.forged }
 
 func onlyForged(w *workload) bool { return w.forged }
+
+// authentic reports whether a workload has events to deliver.
+func authentic(w *workload) bool { return w.method == http.MethodPost && !w.forged }
 
 func always(*workload) bool { return true }

@@ -19,8 +19,9 @@ type load struct {
 	workload    *workload
 	connections int
 	duration    time.Duration
-	client      *tls.Config // for a secure workload
-	want        int         // the status of every answer
+	client      *tls.Config   // for a secure workload
+	pause       time.Duration // of the upstream before its answer, while the load lasts
+	want        int           // the status of every answer
 }
 
 // slowest is how long an answer may take. With a thousand updates to hand on
@@ -51,9 +52,10 @@ type result struct {
 }
 
 // run drives the server at addr. Before the clock starts, every connection is
-// made and has got an answer; begin and end are called while nothing is under
-// way.
-func (l load) run(addr string, begin, end func() error) (r result, err error) {
+// made and has got an answer; begin and end are called when every request has
+// been answered, with the number of those whose events are new since the call
+// before.
+func (l load) run(addr string, begin, end func(fresh int) error) (r result, err error) {
 	lanes := make([]*lane, l.connections)
 	for i := range lanes {
 		if lanes[i], err = l.open(addr); err != nil {
@@ -64,10 +66,12 @@ func (l load) run(addr string, begin, end func() error) (r result, err error) {
 	if err := together(lanes, (*lane).exchange); err != nil {
 		return r, err
 	}
+	first := 0
 	for _, c := range lanes {
+		first += c.fresh
 		c.latencies, c.fresh = c.latencies[:0], 0
 	}
-	if err := begin(); err != nil {
+	if err := begin(first); err != nil {
 		return r, err
 	}
 	start := time.Now()
@@ -84,14 +88,11 @@ func (l load) run(addr string, begin, end func() error) (r result, err error) {
 	if err != nil {
 		return r, err
 	}
-	if err := end(); err != nil {
-		return r, err
-	}
 	for _, c := range lanes {
 		r.latencies = append(r.latencies, c.latencies...)
 		r.fresh += c.fresh
 	}
-	return r, nil
+	return r, end(r.fresh)
 }
 
 // together runs f on all lanes at once, and returns the first error there is:
@@ -137,7 +138,7 @@ func (c *lane) exchange() error {
 	if _, err := c.conn.Write(request); err != nil {
 		return err
 	}
-	h, err := readMessage(c.reader)
+	h, err := readMessage(c.reader, nil)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,9 @@
 // Each contender is driven by the same requests, over connections that are
 // kept alive, each of which waits for its answer before it sends the next
 // request. The contenders take turns: what disturbs the machine for a while
-// disturbs all of them. Every answer is checked, and so is what has arrived
-// behind the contender. Linux only: what a process has used is read from
+// disturbs all of them. Every answer is checked, and so is that each event has
+// arrived behind the contender: a turn ends when it has, and the processor time
+// until then counts. Linux only: what a process has used is read from
 // /proc.
 package main
 
@@ -48,7 +49,7 @@ func main() {
 type options struct {
 	contenders, workloads string
 	rounds, connections   int
-	duration              time.Duration
+	duration, pause       time.Duration
 	caddy, profile        string
 	json                  bool
 }
@@ -61,6 +62,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender has its turn in a workload")
 	flags.IntVar(&o.connections, "connections", 32, "how many connections there are to a contender")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "how long a turn takes")
+	flags.DurationVar(&o.pause, "pause", 0, "how long the upstream takes for each answer during a turn; at its end, it answers at once again")
 	flags.StringVar(&o.caddy, "caddy", "", "a Caddy with the plugin, instead of building one")
 	flags.StringVar(&o.profile, "profile", "", "a folder for CPU profiles of the contenders that are Caddy, each from a further turn")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
@@ -79,7 +81,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if flags.NArg() > 0 || o.rounds < 1 || o.connections < 1 || o.duration <= 0 {
+	if flags.NArg() > 0 || o.rounds < 1 || o.connections < 1 || o.duration <= 0 || o.pause < 0 {
 		flags.Usage()
 		return o, errors.New("the command line makes no sense")
 	}
@@ -144,7 +146,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("building Caddy: %v", err)
 		}
 	}
-	rep := &report{Machine: describeMachine(), Connections: o.connections, Rounds: o.rounds, Duration: o.duration.String()}
+	rep := &report{Machine: describeMachine(), Connections: o.connections, Rounds: o.rounds, Duration: o.duration.String(), Pause: o.pause.String()}
 	var failed error
 	for _, w := range chosen {
 		rows, err := b.compare(ctx, w, contenders)

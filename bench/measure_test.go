@@ -33,6 +33,14 @@ func TestPercentiles(t *testing.T) {
 	}
 }
 
+func TestEventsInAMessage(t *testing.T) {
+	r := &row{Rounds: []sample{{}, {Events: 300, Messages: 3, Behind: 7}, {Events: 10, Messages: 10, Behind: 9}}}
+	summarize([]*row{r})
+	if r.Gathered != 1 || r.Behind != 7 {
+		t.Errorf("got %v events in a message, and the last %v after the answers; want 1 and 7, the medians of 0, 100, 1 and of 0, 7, 9", r.Gathered, r.Behind)
+	}
+}
+
 func TestMedians(t *testing.T) {
 	for _, tc := range []struct {
 		values []float64

@@ -17,9 +17,17 @@ const (
 	appSecret = "an-app-secret"
 )
 
-// slot stands in a template where each notification has an id of its own: 16
-// hex digits.
+// slot stands in a template where each update has an id of its own: 16 hex
+// digits.
 const slot = "################"
+
+// customerSlot stands in a template where each update has its customer, whose
+// number has 11 digits.
+const customerSlot = "@@@@@@@@@@@"
+
+// customers is how many there are, and so how many conversations: messages of
+// one conversation go to the app one after another.
+const customers = 20_000
 
 // A source makes the requests of one connection. It patches them into one
 // piece of memory: what it does is done on the cores that the contenders run
@@ -30,6 +38,7 @@ type source struct {
 	body     []byte // in the request
 	sum      []byte // in the request: the hex digits of the signature
 	slots    []int  // in the body
+	who      []int  // in the body: the customers, equally many for each update
 	mac      hash.Hash
 	next     uint64 // id
 	made     int
@@ -53,13 +62,19 @@ func newSource(w *workload, host string, first uint64) *source {
 	s.request = []byte(head + digits + end + body)
 	s.sum = s.request[len(head):][:len(digits)]
 	s.body = s.request[len(s.request)-len(body):]
+	s.slots, s.who = places(body, slot), places(body, customerSlot)
+	return s
+}
+
+// places returns where a text stands in a body.
+func places(body, text string) (all []int) {
 	for at := 0; ; {
-		i := strings.Index(body[at:], slot)
+		i := strings.Index(body[at:], text)
 		if i < 0 {
-			return s
+			return all
 		}
-		s.slots = append(s.slots, at+i)
-		at += i + len(slot)
+		all = append(all, at+i)
+		at += i + len(text)
 	}
 }
 
@@ -79,8 +94,12 @@ func (s *source) make() (request []byte, fresh bool) {
 
 // renew gives every update an id that no other has, and signs the body.
 func (s *source) renew() {
-	for _, at := range s.slots {
+	each := len(s.who) / len(s.slots)
+	for i, at := range s.slots {
 		putHex(s.body[at:at+len(slot)], s.next)
+		for _, at := range s.who[i*each : (i+1)*each] {
+			putDecimal(s.body[at:at+len(customerSlot)], 16_505_500_000+s.next%customers)
+		}
 		s.next++
 	}
 	s.mac.Reset()
@@ -100,6 +119,13 @@ func putHex(digits []byte, n uint64) {
 	}
 }
 
+func putDecimal(digits []byte, n uint64) {
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+}
+
 // updatesPerEntry is how many updates stand in one entry.
 const updatesPerEntry = 10
 
@@ -109,8 +135,8 @@ func notification(n int) string {
 	if n == 1 {
 		return `{"object":"whatsapp_business_account","entry":[{"id":"102290129340398","changes":[{"value":{` +
 			`"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550783881","phone_number_id":"106540352242922"},` +
-			`"contacts":[{"profile":{"name":"Ada Lovelace"},"wa_id":"16505551234"}],` +
-			`"messages":[{"from":"16505551234","id":"wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQz` + slot + `","timestamp":"1767225600",` +
+			`"contacts":[{"profile":{"name":"Ada Lovelace"},"wa_id":"` + customerSlot + `"}],` +
+			`"messages":[{"from":"` + customerSlot + `","id":"wamid.HBgLMTY1MDU1NTEyMzQVAgASGBQz` + slot + `","timestamp":"1767225600",` +
 			`"text":{"body":"Is the jacket on page four there in green as well?"},"type":"text"}]},"field":"messages"}]}]}`
 	}
 	var b strings.Builder
@@ -125,7 +151,7 @@ func notification(n int) string {
 			b.WriteByte(',')
 		}
 		b.WriteString(`{"value":{"metadata":{"phone_number_id":"1065403522"},"statuses":[{"id":"wamid.` + slot +
-			`","status":"read","timestamp":"1767225600","recipient_id":"16505551234"}]},"field":"messages"}`)
+			`","status":"read","timestamp":"1767225600","recipient_id":"` + customerSlot + `"}]},"field":"messages"}`)
 	}
 	b.WriteString(`]}]}`)
 	return b.String()

@@ -46,7 +46,7 @@ func TestNotificationsAreWhatTheWorkloadSays(t *testing.T) {
 			continue
 		}
 		s := newSource(w, "127.0.0.1:1", 7)
-		seen := map[event.ID]int{}
+		seen, conversations := map[event.ID]int{}, map[string]bool{}
 		const requests = 20
 		for i := range requests {
 			request, fresh := s.make()
@@ -63,6 +63,7 @@ func TestNotificationsAreWhatTheWorkloadSays(t *testing.T) {
 			}
 			known := 0
 			for i := range events {
+				conversations[events[i].Conversation()] = true
 				if seen[events[i].ID()]++; seen[events[i].ID()] > 1 {
 					known++
 				}
@@ -73,6 +74,9 @@ func TestNotificationsAreWhatTheWorkloadSays(t *testing.T) {
 		}
 		if want := requests * w.updates / w.repeat; len(seen) != want {
 			t.Errorf("%s: got %d events in %d requests, want %d", w.name, len(seen), requests, want)
+		}
+		if len(conversations) != min(len(seen), customers) {
+			t.Errorf("%s: got %d conversations of %d events, want %d", w.name, len(conversations), len(seen), min(len(seen), customers))
 		}
 		if limits, ok := sizes[w.name]; ok && (s.size() < limits[0] || s.size() > limits[1]) {
 			t.Errorf("%s: got %d bytes, want %d to %d", w.name, s.size(), limits[0], limits[1])

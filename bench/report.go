@@ -16,6 +16,7 @@ type report struct {
 	Connections int               `json:"connections"`
 	Rounds      int               `json:"rounds"`
 	Duration    string            `json:"duration"`
+	Pause       string            `json:"pause"`
 	Missing     []string          `json:"left_out,omitempty"`
 	Workloads   []compared        `json:"workloads"`
 }
@@ -42,12 +43,15 @@ func (r *report) writeTables(w io.Writer) error {
 		fmt.Fprintf(&b, "%s: %s\n", name, r.Versions[name])
 	}
 	fmt.Fprintf(&b, "%d connections, %d rounds of %s; medians, and in parentheses the medians of the ratios to the first row\n", r.Connections, r.Rounds, r.Duration)
+	if r.Pause != "0s" {
+		fmt.Fprintf(&b, "the upstream takes %s for each answer\n", r.Pause)
+	}
 	for _, missing := range r.Missing {
 		fmt.Fprintf(&b, "LEFT OUT: %s\n", missing)
 	}
 	for _, c := range r.Workloads {
 		fmt.Fprintf(&b, "\n**%s**: %s, %d bytes\n\n", c.Name, c.What, c.Bytes)
-		table := [][]string{{"contender", "requests/s", "p50", "p99", "CPU/request", "peak memory"}}
+		table := [][]string{{"contender", "requests/s", "p50", "p99", "CPU/request", "peak memory", "events/message", "last event"}}
 		for _, row := range c.Rows {
 			table = append(table, []string{
 				row.Contender,
@@ -56,6 +60,8 @@ func (r *report) writeTables(w io.Writer) error {
 				row.P99.show(showDuration),
 				row.CPU.show(showDuration),
 				row.Peak.show(func(v float64) string { return fmt.Sprintf("%.0f MB", v/1e6) }),
+				fmt.Sprintf("%.1f", row.Gathered),
+				"+" + showDuration(row.Behind),
 			})
 		}
 		writeTable(&b, table)

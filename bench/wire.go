@@ -18,18 +18,19 @@ type head struct {
 
 var errHead = errors.New("no head of HTTP/1.1")
 
-// readMessage reads a request or a response to its end and drops its body. It
-// knows as much of HTTP/1.1 as servers on this machine need: what a general
-// reader would cost is time that the contenders do not get.
-func readMessage(r *bufio.Reader) (head, error) {
+// readMessage reads a request or a response to its end. It calls take, unless
+// that is nil, with each part of the body. It knows as much of HTTP/1.1 as
+// servers on this machine need: what a general reader would cost is time that
+// the contenders do not get.
+func readMessage(r *bufio.Reader, take func(part []byte)) (head, error) {
 	h, err := readHead(r)
 	if err != nil {
 		return h, err
 	}
 	if h.length >= 0 {
-		return h, discard(r, h.length)
+		return h, readBytes(r, h.length, take)
 	}
-	return h, discardChunks(r)
+	return h, readChunks(r, take)
 }
 
 func readHead(r *bufio.Reader) (h head, err error) {
@@ -88,7 +89,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return bytes.TrimSuffix(line[:len(line)-1], []byte("\r")), nil
 }
 
-func discardChunks(r *bufio.Reader) error {
+func readChunks(r *bufio.Reader, take func([]byte)) error {
 	for {
 		line, err := readLine(r)
 		if err != nil {
@@ -98,7 +99,7 @@ func discardChunks(r *bufio.Reader) error {
 		if err != nil || size < 0 {
 			return fmt.Errorf("chunk of size %q", line)
 		}
-		if err := discard(r, size); err != nil {
+		if err := readBytes(r, size, take); err != nil {
 			return err
 		}
 		if line, err := readLine(r); err != nil || len(line) > 0 {
@@ -110,7 +111,21 @@ func discardChunks(r *bufio.Reader) error {
 	}
 }
 
-func discard(r *bufio.Reader, n int64) error {
+func readBytes(r *bufio.Reader, n int64, take func([]byte)) error {
+	for take != nil && n > 0 {
+		if _, err := r.Peek(1); err != nil {
+			return unexpected(err)
+		}
+		part, err := r.Peek(int(min(n, int64(r.Buffered()))))
+		if err != nil {
+			return unexpected(err)
+		}
+		take(part)
+		n -= int64(len(part))
+		if _, err := r.Discard(len(part)); err != nil {
+			return err
+		}
+	}
 	_, err := r.Discard(int(n))
 	return unexpected(err)
 }

@@ -20,7 +20,7 @@ func TestMessages(t *testing.T) {
 		{"a request", "POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{ }", head{length: 3}},
 	} {
 		r := bufio.NewReaderSize(strings.NewReader(tc.text+"HTTP/1.1 299 next\r\n\r\n"), 16)
-		got, err := readMessage(bufio.NewReader(r))
+		got, err := readMessage(bufio.NewReader(r), nil)
 		if err != nil || got != tc.want {
 			t.Errorf("%s: got %+v, %v; want %+v", tc.name, got, err, tc.want)
 		}
@@ -31,12 +31,36 @@ func TestAMessageEndsWhereTheNextBegins(t *testing.T) {
 	r := bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" +
 		"HTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx" + "HTTP/1.1 202 Accepted\r\n\r\n"))
 	for _, want := range []int{200, 201, 202} {
-		if got, err := readMessage(r); err != nil || got.status != want {
+		if got, err := readMessage(r, nil); err != nil || got.status != want {
 			t.Errorf("got %d, %v; want %d", got.status, err, want)
 		}
 	}
-	if _, err := readMessage(r); !errors.Is(err, io.EOF) {
+	if _, err := readMessage(r, nil); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want the end", err)
+	}
+}
+
+// A body is as it was sent, however it comes: in chunks, and in more parts than
+// a reader holds at once.
+func TestBodiesAreTakenWhole(t *testing.T) {
+	long := strings.Repeat("0123456789", 100)
+	for _, tc := range []struct{ name, text, want string }{
+		{"none", "POST / HTTP/1.1\r\n\r\n", ""},
+		{"one with a length", "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n" + long, long},
+		{"one in chunks", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3E8\r\n" + long + "\r\n2\r\nok\r\n0\r\n\r\n", long + "ok"},
+	} {
+		r := bufio.NewReaderSize(strings.NewReader(tc.text+"HTTP/1.1 299 next\r\n\r\n"), 64)
+		var got []byte
+		if _, err := readMessage(r, func(part []byte) { got = append(got, part...) }); err != nil || string(got) != tc.want {
+			t.Errorf("%s: got %q, %v; want %q", tc.name, got, err, tc.want)
+		}
+		if next, err := readMessage(r, nil); err != nil || next.status != 299 {
+			t.Errorf("%s: got %+v, %v after it; want the next message", tc.name, next, err)
+		}
+	}
+	cut := "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nok"
+	if _, err := readMessage(bufio.NewReader(strings.NewReader(cut)), func([]byte) {}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a body that is cut off: got %v, want an unexpected end", err)
 	}
 }
 
@@ -54,7 +78,7 @@ func TestBrokenMessages(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n",
 		"HTTP/1.1 200",
 	} {
-		if h, err := readMessage(bufio.NewReader(strings.NewReader(text))); err == nil || errors.Is(err, io.EOF) {
+		if h, err := readMessage(bufio.NewReader(strings.NewReader(text)), nil); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("%q: got %+v, %v; want an error", text, h, err)
 		}
 	}
