@@ -65,7 +65,7 @@ func (b *bench) compare(ctx context.Context, w *workload, contenders []*contende
 	for i, s := range servers {
 		rows[i] = &row{Contender: s.contender.name, What: s.contender.what}
 	}
-	l := load{workload: w, connections: b.connections, duration: b.duration, client: b.certs.client, pause: b.pause}
+	l := load{workload: w, connections: b.connections, rate: b.rate, duration: b.duration, client: b.certs.client, pause: b.pause}
 	warmUp := l
 	warmUp.pause = 0
 	warmUp.duration = b.duration / 4

@@ -18,6 +18,7 @@ import (
 type load struct {
 	workload    *workload
 	connections int
+	rate        int // requests a second on all connections together; 0: each sends as soon as it can
 	duration    time.Duration
 	client      *tls.Config   // for a secure workload
 	pause       time.Duration // of the upstream before its answer, while the load lasts
@@ -42,6 +43,9 @@ type lane struct {
 	want      int
 	latencies []time.Duration
 	fresh     int // requests whose events are new
+
+	due   time.Time     // the next request, unless the answer to the last comes later
+	every time.Duration // between two requests
 }
 
 // A result is what a load has come to.
@@ -76,14 +80,13 @@ func (l load) run(addr string, begin, end func(fresh int) error) (r result, err 
 	}
 	start := time.Now()
 	until := start.Add(l.duration)
-	err = together(lanes, func(c *lane) error {
-		for time.Now().Before(until) {
-			if err := c.exchange(); err != nil {
-				return err
-			}
+	for i, c := range lanes {
+		c.every, c.due = l.interval(), start
+		if l.rate > 0 {
+			c.due = start.Add(time.Duration(i) * time.Second / time.Duration(l.rate))
 		}
-		return nil
-	})
+	}
+	err = together(lanes, func(c *lane) error { return c.drive(until) })
 	r.elapsed = time.Since(start)
 	if err != nil {
 		return r, err
@@ -93,6 +96,14 @@ func (l load) run(addr string, begin, end func(fresh int) error) (r result, err 
 		r.fresh += c.fresh
 	}
 	return r, end(r.fresh)
+}
+
+// interval returns the time from one request of a connection to the next.
+func (l load) interval() time.Duration {
+	if l.rate == 0 {
+		return 0
+	}
+	return time.Duration(l.connections) * time.Second / time.Duration(l.rate)
 }
 
 // together runs f on all lanes at once, and returns the first error there is:
@@ -126,6 +137,18 @@ func (l load) open(addr string) (*lane, error) {
 		source: newSource(l.workload, net.JoinHostPort(serverName, port), first),
 		want:   l.want,
 	}, nil
+}
+
+// drive sends requests, each when it is due, until the time is over.
+func (c *lane) drive(until time.Time) error {
+	for c.due.Before(until) && time.Now().Before(until) {
+		time.Sleep(time.Until(c.due))
+		c.due = c.due.Add(c.every)
+		if err := c.exchange(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exchange sends a request and reads the answer.

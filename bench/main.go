@@ -49,6 +49,7 @@ func main() {
 type options struct {
 	contenders, workloads string
 	rounds, connections   int
+	rate                  int
 	duration, pause       time.Duration
 	caddy, profile        string
 	json                  bool
@@ -61,6 +62,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.workloads, "workloads", "", "the workloads, comma-separated; all by default")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each contender has its turn in a workload")
 	flags.IntVar(&o.connections, "connections", 32, "how many connections there are to a contender")
+	flags.IntVar(&o.rate, "rate", 0, "how many requests there are a second, on all connections together; as many as are answered by default")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "how long a turn takes")
 	flags.DurationVar(&o.pause, "pause", 0, "how long the upstream takes for each answer during a turn; at its end, it answers at once again")
 	flags.StringVar(&o.caddy, "caddy", "", "a Caddy with the plugin, instead of building one")
@@ -81,7 +83,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if flags.NArg() > 0 || o.rounds < 1 || o.connections < 1 || o.duration <= 0 || o.pause < 0 {
+	if flags.NArg() > 0 || o.rounds < 1 || o.connections < 1 || o.rate < 0 || o.duration <= 0 || o.pause < 0 {
 		flags.Usage()
 		return o, errors.New("the command line makes no sense")
 	}
@@ -146,7 +148,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("building Caddy: %v", err)
 		}
 	}
-	rep := &report{Machine: describeMachine(), Connections: o.connections, Rounds: o.rounds, Duration: o.duration.String(), Pause: o.pause.String()}
+	rep := &report{Machine: describeMachine(), Connections: o.connections, Rate: o.rate, Rounds: o.rounds, Duration: o.duration.String(), Pause: o.pause.String()}
 	var failed error
 	for _, w := range chosen {
 		rows, err := b.compare(ctx, w, contenders)

@@ -77,6 +77,7 @@ func TestCommandLines(t *testing.T) {
 		{[]string{"-contenders", "proxy,apache"}, "there is no contender apache"},
 		{[]string{"-workloads", "two"}, "there is no workload two"},
 		{[]string{"-rounds", "0"}, "the command line makes no sense"},
+		{[]string{"-rate", "-1"}, "the command line makes no sense"},
 		{[]string{"-pause", "-1s"}, "the command line makes no sense"},
 		{[]string{"one"}, "the command line makes no sense"},
 		{[]string{"-contenders", "stored-each,stored-batch", "-workloads", "forged", "-caddy", "none"}, "forged: none of the contenders takes part"},

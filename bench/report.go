@@ -14,6 +14,7 @@ type report struct {
 	Machine     machine           `json:"machine"`
 	Versions    map[string]string `json:"versions"`
 	Connections int               `json:"connections"`
+	Rate        int               `json:"rate,omitempty"`
 	Rounds      int               `json:"rounds"`
 	Duration    string            `json:"duration"`
 	Pause       string            `json:"pause"`
@@ -43,6 +44,9 @@ func (r *report) writeTables(w io.Writer) error {
 		fmt.Fprintf(&b, "%s: %s\n", name, r.Versions[name])
 	}
 	fmt.Fprintf(&b, "%d connections, %d rounds of %s; medians, and in parentheses the medians of the ratios to the first row\n", r.Connections, r.Rounds, r.Duration)
+	if r.Rate > 0 {
+		fmt.Fprintf(&b, "at most %d requests a second\n", r.Rate)
+	}
 	if r.Pause != "0s" {
 		fmt.Fprintf(&b, "the upstream takes %s for each answer\n", r.Pause)
 	}

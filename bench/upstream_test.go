@@ -178,6 +178,18 @@ func TestEventsThatDoNotArriveFailTheRun(t *testing.T) {
 	}
 }
 
+// At a rate, a connection waits for the time of its next request.
+func TestLoadAtARate(t *testing.T) {
+	readSelf(t)
+	up := newUpstream(t)
+	l := load{workload: workloads[0], connections: 1, rate: 20, duration: 500 * time.Millisecond, want: http.StatusOK}
+	nothing := func(int) error { return nil }
+	r, err := l.run(up.addr, nothing, nothing)
+	if err != nil || len(r.latencies) == 0 || len(r.latencies) > 10 {
+		t.Errorf("got %d requests in half a second, %v; want 10 or, on a busy machine, fewer", len(r.latencies), err)
+	}
+}
+
 // leaky returns the address of a server that answers 200, and forwards what
 // forward makes of each request.
 func leaky(t *testing.T, up *upstream, forward func(n int, body []byte) [][]byte) (addr string) {
