@@ -117,12 +117,45 @@ func (p *process) settle() error {
 		if err != nil {
 			return err
 		}
-		if used-before <= clockTick {
+		busy, err := p.busy()
+		if err != nil {
+			return err
+		}
+		if used-before <= clockTick && !busy {
 			return nil
 		}
 		before = used
 	}
 	return fmt.Errorf("%s is still at work, %v after the last answer", p.cmd.Path, slowest)
+}
+
+// busy reports whether a thread of the process or its descendants runs, waits
+// for a processor, which others may have taken, or waits for the disk.
+func (p *process) busy() (bool, error) {
+	family, err := p.family()
+	if err != nil {
+		return false, err
+	}
+	for _, s := range family {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", s.pid))
+		if err != nil {
+			return false, err
+		}
+		for _, file := range threads {
+			text, err := os.ReadFile(file) //nolint:gosec // of /proc
+			if err != nil {
+				continue // ended meanwhile
+			}
+			thread, err := parseStat(string(text))
+			if err != nil {
+				return false, fmt.Errorf("%s: %v", file, err)
+			}
+			if thread.state == 'R' || thread.state == 'D' {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // memory returns the largest resident set there was since the last
@@ -204,6 +237,7 @@ func descendants(all []stat, root int) (family []stat) {
 // A stat is what /proc/<pid>/stat tells of a process.
 type stat struct {
 	pid, parent int
+	state       byte          // R: runs, or could; D: waits for the disk
 	cpu         time.Duration // with that of its children that have ended
 }
 
@@ -222,6 +256,7 @@ func parseStat(text string) (s stat, err error) {
 	if len(fields) <= cstime {
 		return s, fmt.Errorf("%d fields in %q", len(fields), text)
 	}
+	s.state = fields[0][0]
 	if s.parent, err = strconv.Atoi(fields[parent]); err != nil {
 		return s, err
 	}

@@ -14,9 +14,9 @@ func TestStatOfAProcess(t *testing.T) {
 		name, text string
 		want       stat
 	}{
-		{"a plain name", "41 (caddy)" + rest, stat{41, 17, 1820 * time.Millisecond}},
-		{"a name with spaces", "41 (tmux: server)" + rest, stat{41, 17, 1820 * time.Millisecond}},
-		{"a name with parentheses", "41 (a) R 1 (b)" + rest, stat{41, 17, 1820 * time.Millisecond}},
+		{"a plain name", "41 (caddy)" + rest, stat{41, 17, 'S', 1820 * time.Millisecond}},
+		{"a name with spaces", "41 (tmux: server)" + rest, stat{41, 17, 'S', 1820 * time.Millisecond}},
+		{"a name with parentheses", "41 (a) R 1 (b)" + rest, stat{41, 17, 'S', 1820 * time.Millisecond}},
 	} {
 		got, err := parseStat(tc.text + "\n")
 		if err != nil || got != tc.want {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +139,11 @@ func TestUpstreamPauses(t *testing.T) {
 // ends with an error that says so.
 func TestEventsThatDoNotArriveFailTheRun(t *testing.T) {
 	readSelf(t)
+	idle, err := start(t.Context(), t.TempDir(), nil, "/bin/sleep", "600") // what is measured
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.stop()
 	for _, tc := range []struct {
 		name    string
 		gathers bool
@@ -169,8 +172,7 @@ func TestEventsThatDoNotArriveFailTheRun(t *testing.T) {
 		up := newUpstream(t)
 		up.patience = 200 * time.Millisecond
 		addr := leaky(t, up, tc.forward)
-		self := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
-		s := &server{process: self, workload: workloads[0], addr: addr, contender: &contender{forwards: forwardsEach, gathers: tc.gathers}}
+		s := &server{process: idle, workload: workloads[0], addr: addr, contender: &contender{forwards: forwardsEach, gathers: tc.gathers}}
 		_, err := measure(load{workload: workloads[0], connections: 1, duration: 50 * time.Millisecond}, s, up)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got error %v, want one with %q", tc.name, err, tc.want)
