@@ -84,6 +84,13 @@ func (a *testApp) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
+// count returns how many events were delivered.
+func (a *testApp) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.delivered)
+}
+
 func bodyOf(r *http.Request) string {
 	reader, _ := r.GetBody()
 	var b strings.Builder
@@ -319,7 +326,7 @@ func TestPoisonousEventDies(t *testing.T) {
 						_ = g.accept(message([2]int{1 + c, 0}))
 					}
 					time.Sleep(time.Second)
-					if got := len(app.delivered); got != 103 {
+					if got := app.count(); got != 103 {
 						t.Errorf("got %d events at once, want the hundred others and the three before it", got)
 					}
 					time.Sleep(2 * time.Hour)
@@ -382,8 +389,11 @@ func TestDestinationThatIsDown(t *testing.T) {
 					if goroutines := runtime.NumGoroutine(); goroutines > 100 {
 						t.Errorf("got %d goroutines with 5000 events waiting", goroutines)
 					}
-					if attempts > 16+5+3600/20 || most > 1 {
-						t.Errorf("got %d attempts in an hour, up to %d at once; want a probe in 30s", attempts, most)
+					mu.Lock()
+					tried, side := attempts, most
+					mu.Unlock()
+					if tried > 16+5+3600/20 || side > 1 {
+						t.Errorf("got %d attempts in an hour, up to %d at once; want a probe in 30s", tried, side)
 					}
 					time.Sleep(2 * time.Minute)
 				})
