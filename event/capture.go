@@ -21,10 +21,10 @@ func (s *scanner) first(of []member, found *captures) span {
 }
 
 // within returns the first of the members of some names that says something,
-// of an object, or the value itself if it is none.
+// if what stands there is an object.
 func (s *scanner) within(object span, names []string) span {
 	if object.empty() || s.text[object.from] != '{' {
-		return object
+		return span{}
 	}
 	for _, name := range names {
 		c := cursor{text: s.text, pos: int(object.from)}
@@ -136,8 +136,8 @@ func (n *node) child(name []byte) *node {
 	}
 	sameLength := n.children[len(name)]
 	for i := range sameLength {
-		if sameLength[i].name == string(name) {
-			return &sameLength[i]
+		if child := &sameLength[i]; child.name[0] == name[0] && child.name == string(name) {
+			return child
 		}
 	}
 	return nil

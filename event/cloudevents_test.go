@@ -33,7 +33,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"everything",
 			`{"object":"instagram","entry":[{"id":"12","uid":"34","time":1600000000,"changes":[{"field":"comments","value":{ "id":"56" }}]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/12"`, "type": `"com.facebook.instagram.comments"`,
+				"partitionkey": `"instagram:12"`,
+				"source":       `"https://graph.facebook.com/12"`, "type": `"com.facebook.instagram.comments"`,
 				"subject": `"56"`, "time": `"2020-09-13T12:26:40Z"`, "datacontenttype": `"application/json"`,
 				"metaobject": `"instagram"`, "metaentry": `"12"`, "metauid": `"34"`, "metafield": `"comments"`,
 				"data": `{ "id":"56" }`,
@@ -42,13 +43,14 @@ func TestCloudEventsAttributes(t *testing.T) {
 		{
 			"nothing",
 			`{"entry":[{"changes":[{}]}]}`,
-			map[string]string{"source": `"https://graph.facebook.com/unknown"`, "type": `"com.facebook.unknown.unrecognized"`},
+			map[string]string{"partitionkey": `"unknown:"`, "source": `"https://graph.facebook.com/unknown"`, "type": `"com.facebook.unknown.unrecognized"`},
 		},
 		{
 			"no data",
 			`{"object":"user","entry":[{"uid":"34","changed_fields":["photos"]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/34"`, "type": `"com.facebook.user.photos"`,
+				"partitionkey": `"user:34"`,
+				"source":       `"https://graph.facebook.com/34"`, "type": `"com.facebook.user.photos"`,
 				"metaobject": `"user"`, "metauid": `"34"`, "metafield": `"photos"`,
 			},
 		},
@@ -56,7 +58,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"data null",
 			`{"object":"user","entry":[{"changes":[{"field":"photos","value":null}]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/user"`, "type": `"com.facebook.user.photos"`,
+				"partitionkey": `"user:"`,
+				"source":       `"https://graph.facebook.com/user"`, "type": `"com.facebook.user.photos"`,
 				"datacontenttype": `"application/json"`, "metaobject": `"user"`, "metafield": `"photos"`, "data": `null`,
 			},
 		},
@@ -64,7 +67,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"numbers become strings",
 			`{"object":"page","entry":[{"id":10211885744794461,"uid":-0,"changes":[{"field":"leadgen","value":{"leadgen_id":1e400}}]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/10211885744794461"`, "type": `"com.facebook.page.leadgen"`,
+				"partitionkey": `"page:10211885744794461"`,
+				"source":       `"https://graph.facebook.com/10211885744794461"`, "type": `"com.facebook.page.leadgen"`,
 				"subject": `"1e400"`, "datacontenttype": `"application/json"`,
 				"metaobject": `"page"`, "metaentry": `"10211885744794461"`, "metauid": `"-0"`, "metafield": `"leadgen"`,
 				"data": `{"leadgen_id":1e400}`,
@@ -74,7 +78,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"what is empty, null or no text is absent",
 			`{"object":"","entry":[{"id":"","uid":null,"time":{},"changes":[{"field":{},"value":{"id":true}}]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/unknown"`, "type": `"com.facebook.unknown.unrecognized"`,
+				"partitionkey": `"unknown:"`,
+				"source":       `"https://graph.facebook.com/unknown"`, "type": `"com.facebook.unknown.unrecognized"`,
 				"datacontenttype": `"application/json"`, "data": `{"id":true}`,
 			},
 		},
@@ -82,7 +87,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"strings keep their escapes",
 			`{"object":"page","entry":[{"id":"a\u00e4\/","changes":[{"field":"f\"","value":{"id":"\ud83d\ude00\n"}}]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/a%C3%A4%2F"`, "type": `"com.facebook.page.f_"`,
+				"partitionkey": `"page:a%C3%A4%2F"`,
+				"source":       `"https://graph.facebook.com/a%C3%A4%2F"`, "type": `"com.facebook.page.f_"`,
 				"subject": `"\ud83d\ude00\n"`, "datacontenttype": `"application/json"`,
 				"metaobject": `"page"`, "metaentry": `"a\u00e4\/"`, "metafield": `"f\""`, "data": `{"id":"\ud83d\ude00\n"}`,
 			},
@@ -91,7 +97,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"Threads",
 			`{"target_id":"7","time":"2020-09-13T12:26:40+0000","values":{"field":"replies","value":{"id":"r"}}}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/7"`, "type": `"com.facebook.threads.replies"`,
+				"partitionkey": `"threads:7"`,
+				"source":       `"https://graph.facebook.com/7"`, "type": `"com.facebook.threads.replies"`,
 				"subject": `"r"`, "time": `"2020-09-13T12:26:40Z"`, "datacontenttype": `"application/json"`,
 				"metaobject": `"threads"`, "metaentry": `"7"`, "metafield": `"replies"`, "data": `{"id":"r"}`,
 			},
@@ -100,7 +107,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"WhatsApp",
 			`{"object":"whatsapp_business_account","entry":[{"id":"9","changes":[{"field":"messages","value":{"a":1,"statuses":[{"id":"s","timestamp":"1600000000"}]}}]}]}`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/9"`, "type": `"com.facebook.whatsapp_business_account.statuses"`,
+				"partitionkey": `"whatsapp_business_account:9"`,
+				"source":       `"https://graph.facebook.com/9"`, "type": `"com.facebook.whatsapp_business_account.statuses"`,
 				"subject": `"s"`, "time": `"2020-09-13T12:26:40Z"`, "datacontenttype": `"application/json"`,
 				"metaobject": `"whatsapp_business_account"`, "metaentry": `"9"`, "metafield": `"messages"`,
 				"data": `{"a":1,"statuses":[{"id":"s","timestamp":"1600000000"}]}`,
@@ -110,7 +118,8 @@ func TestCloudEventsAttributes(t *testing.T) {
 			"not recognized",
 			`[7]`,
 			map[string]string{
-				"source": `"https://graph.facebook.com/unknown"`, "type": `"com.facebook.unknown.unrecognized"`,
+				"partitionkey": `"unknown:"`,
+				"source":       `"https://graph.facebook.com/unknown"`, "type": `"com.facebook.unknown.unrecognized"`,
 				"datacontenttype": `"application/json"`, "data": `7`,
 			},
 		},

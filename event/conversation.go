@@ -48,13 +48,18 @@ func (s *scanner) settle(u *draft) {
 		entry := d.literal(d.origin(&d.entries[u.entry]))
 		from := d.literal(u.party)
 		if isFrom := from.same(entry); from == nil || isFrom || u.echo {
-			other := s.within(u.other, itemTo)
+			other := u.other
+			if inside := s.within(other, itemTo); !inside.empty() {
+				other = inside
+			}
 			to := d.literal(other)
 			switch isTo := to.same(entry); {
 			case isTo && (from == nil || isFrom):
 				u.party = span{}
-			case !isTo && to.saysSomething(), isFrom:
+			case !isTo && to.saysSomething():
 				u.party = other
+			case isFrom:
+				u.party = span{}
 			}
 		}
 	}

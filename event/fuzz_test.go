@@ -45,10 +45,20 @@ var seeds = []string{
 	" [ 1 , { \"object\" : \"page\" , \"entry\" : [ { \"id\" : \"1\" , \"messaging\" : [ { \"read\" : { } } ] } ] } ]\n",
 	`{"object":"page","entry":[{"field":"a","value":1},{"field":"a"},{"value":1,"changes":[]}]}`,
 	`{"object":"page","entry":[{"time":"1600000000.5","changed_fields":["a","a"]},{"time":9223372036854775808,"changed_fields":["a","a"]}]}`,
+	`{"object":"page","entry":[{"id":"1","time":5,"novelty":[],"messaging":[{"violations":[]}],"standby":{"x":1},"field":"a"}],"more":1}`,
+	`{"object":"page","entry":[{"id":"1","calls":[{"id":"c","event":"connect","from":"7","to":"1","timestamp":3},1]}]}`,
+	`{"object":"page","entry":[{"id":"1","messaging":[{"sender":{"id":1},"recipient":{"id":"7"},"timestamp":3,"message":{"mid":"m","is_echo":true}},{"optin":{"user_ref":"u"},"timestamp":0}]}]}`,
+	`{"object":"instagram","entry":[{"id":"1","time":3,"changes":[{"field":"messaging_postbacks","value":{"sender":{"id":"7"},"timestamp":"3","postback":{"mid":"p"}}},{"field":"comments","value":{"id":"c","media":{"id":"m"}}}]}]}`,
+	`{"object":"page","entry":[{"id":"1","changes":[{"field":"feed","value":{"item":"like","verb":"add","post_id":"1_2","created_time":3}},{"field":"feed","verb":"edited","value":{"created_time":3}}]}]}`,
+	`{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"standby","value":{"metadata":{"phone_number_id":"5"},"contacts":[{}],"standby":{"messages":[{"id":"w","from":"7"}],"statuses":[{"id":"s","payment":{}}]}},"more":[1]}]}]}`,
+	`{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"history","value":{"history":[{"threads":[{"messages":[{"id":"w"},{}]},{}]}]}},{"field":"messaging_handovers","value":{"sender":{"phone_number":"7"},"recipient":{"phone_number_id":"5"},"timestamp":"3"}}]}]}`,
 	`{}`, `[]`, `[[]]`, `null`, `"x"`, `1e400`, ``, `{`, `{"a":1,"a":2}`, "\xff", "\ufeff{}", `{}x`,
 }
 
-var idPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var (
+	idPattern           = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	conversationPattern = regexp.MustCompile(`^([A-Za-z0-9._~@=+-]|%[0-9A-F]{2})*[/#:]([A-Za-z0-9._~@=+-]|%[0-9A-F]{2})*$`)
+)
 
 // accepted reports whether the body is one JSON text in UTF-8 whose objects
 // name no member twice.
@@ -117,13 +127,15 @@ func checkCloudEvent(t *testing.T, ev *event.Event) {
 	}
 	var ce struct {
 		SpecVersion, ID, Source, Type, Subject, Time, DataContentType *string
-		MetaObject, MetaEntry, MetaUID, MetaField                     *string
+		MetaObject, MetaEntry, MetaUID, MetaField, PartitionKey       *string
 		Data                                                          json.RawMessage
 	}
 	if err := json.Unmarshal(doc, &ce); err != nil {
 		t.Fatalf("decoding %s: %v", doc, err)
 	}
-	for name, value := range map[string]*string{"specversion": ce.SpecVersion, "id": ce.ID, "source": ce.Source, "type": ce.Type} {
+	for name, value := range map[string]*string{
+		"specversion": ce.SpecVersion, "id": ce.ID, "source": ce.Source, "type": ce.Type, "partitionkey": ce.PartitionKey,
+	} {
 		if value == nil || *value == "" {
 			t.Errorf("%s: got none in %s, want one", name, doc)
 		}
@@ -142,7 +154,13 @@ func checkCloudEvent(t *testing.T, ev *event.Event) {
 	if got := ev.Type(); got != *ce.Type || !regexp.MustCompile(`^com\.facebook\.[a-z0-9_-]+\.[a-z0-9_-]+$`).MatchString(got) {
 		t.Errorf("type: got %q and %q, want one of plain characters", got, *ce.Type)
 	}
+	if got := ev.Conversation(); got != *ce.PartitionKey || !conversationPattern.MatchString(got) {
+		t.Errorf("conversation: got %q and %q, want one of two sides", got, *ce.PartitionKey)
+	}
 	data := ev.AppendData(nil)
+	if whole, ok := ev.DataAt(""); ok != ev.HasData() || ok && data[0] != '"' && whole != string(data) {
+		t.Errorf("DataAt of no path: got %q, %t, want %q", whole, ok, data)
+	}
 	if ev.HasData() != (ce.DataContentType != nil) || ev.HasData() != (len(ce.Data) > 0) || ev.HasData() != (len(data) > 0) {
 		t.Errorf("HasData: got %t with data %q in %s", ev.HasData(), data, doc)
 	}
@@ -160,15 +178,40 @@ func FuzzParseDifferential(f *testing.F) {
 		if err != nil {
 			return // FuzzParse says when there must be an error
 		}
-		root, err := readDocument(body)
-		if err != nil {
-			t.Fatalf("reference: got error %v, want none", err)
-		}
-		got, want := compactAll(t, events), reference(root)
-		if !slices.Equal(got, want) {
-			t.Errorf("Parse(%s)\ngot%s\nwant%s", body, lines(got), lines(want))
-		}
+		checkReference(t, body, events)
 	})
+}
+
+// checkReference checks that the events are those of the reference, and that
+// those have the same id which are the same.
+func checkReference(t *testing.T, body []byte, events []event.Event) {
+	t.Helper()
+	root, err := readDocument(body)
+	if err != nil {
+		t.Fatalf("reference: got error %v, want none", err)
+	}
+	all := reference(root)
+	if got, want := compactAll(t, events), summaries(all); !slices.Equal(got, want) {
+		t.Fatalf("Parse(%s)\ngot%s\nwant%s", body, lines(got), lines(want))
+	}
+	idOf, toldOf := make(map[string]event.ID), make(map[event.ID]string)
+	for i := range events {
+		ev, want, id := &events[i], all[i], events[i].ID()
+		if got, want := ev.Retention(), want.retention(); got != want {
+			t.Errorf("Parse(%s)\nevent %d: retention: got %d, want %d", body, i, got, want)
+		}
+		if got, key := ev.Conversation(), want.conversation(); got != key && len(body) <= 200 { // of longer ids, it has a digest
+			t.Errorf("Parse(%s)\nevent %d: conversation: got %s, want %s", body, i, got, key)
+		}
+		tells := want.whatTells()
+		if other, taken := toldOf[id]; taken && other != tells {
+			t.Errorf("Parse(%s)\nid %s: got it for both, want two\n%s\n%s", body, id, other, tells)
+		}
+		if other, taken := idOf[tells]; taken && other != id && !want.counted() {
+			t.Errorf("Parse(%s)\nids of %s: got %s and %s, want one", body, tells, other, id)
+		}
+		toldOf[id], idOf[tells] = tells, id
+	}
 }
 
 // compactAll summarizes events and takes the white space out of their data.

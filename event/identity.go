@@ -68,7 +68,7 @@ next:
 			}
 		}
 		from := len(s.keys)
-		if content != u.kind {
+		if content != u.kind && !s.literal(u.field).same(kindLiterals[content]) {
 			s.keys = append(s.keys, kindParts[content]...)
 		}
 		s.keys = append(s.keys, byte(i+1))
@@ -107,8 +107,7 @@ type identity struct {
 	seen   map[ID]uint32 // how many events had the ID, of those that are counted
 
 	buf    []byte
-	entry  *entry // of which buf begins with object and origin,
-	field  span   // and with this field
+	entry  *entry // of which buf begins with object and origin
 	prefix int
 	test   bool // the entry is that of the Test button
 }
@@ -130,15 +129,18 @@ func (h *identity) forget() {
 // of returns an update's ID, and notes how long it is to be remembered. The
 // key is its natural one, or what is a part of the ID beside the data.
 func (h *identity) of(u *draft, key []byte) ID {
-	if e := &h.doc.entries[u.entry]; e != h.entry || u.field != h.field {
-		h.begin(e, u.field)
+	if e := &h.doc.entries[u.entry]; e != h.entry {
+		h.begin(e)
 	}
+	h.doc.abridge(u.field, h.spaced)
 	h.doc.abridge(u.scope, h.spaced)
-	h.buf = h.buf[:h.prefix]
-	if u.kind == kindOfField {
-		h.buf = append(h.buf, 'f')
-	} else {
-		h.buf = append(h.buf, kindParts[u.kind]...)
+	switch h.buf = h.buf[:h.prefix]; {
+	case u.kind == kindOfField:
+		h.buf = append(h.part(h.buf, h.doc.brief(u.field)), sameKind)
+	case u.field.empty() && u.kind != kindUnrecognized:
+		h.buf = append(append(h.buf, kindParts[u.kind]...), sameKind)
+	default:
+		h.buf = append(h.part(h.buf, h.doc.brief(u.field)), kindParts[u.kind]...)
 	}
 	var id ID
 	switch {
@@ -188,23 +190,17 @@ var kindParts = func() [][]byte {
 	return parts
 }()
 
-// begin writes what is a part of the identity of each update of a field of an
-// entry.
-func (h *identity) begin(e *entry, field span) {
-	d := h.doc
-	if e != h.entry {
-		for _, shared := range []span{e.object, d.origin(e), e.time} {
-			d.abridge(shared, h.spaced)
-		}
-		h.entry = e
-		h.test = d.literal(d.origin(e)).says(testEntry)
-	}
-	d.abridge(field, h.spaced)
-	h.field = field
-	h.buf = h.part(h.buf[:0], d.brief(e.object))
-	h.buf = h.part(h.buf, d.brief(d.origin(e)))
-	h.buf = h.part(h.buf, d.brief(field))
-	h.prefix = len(h.buf)
+// sameKind stands in IDs for a kind that is the field.
+const sameKind = 'f'
+
+// begin writes what is a part of the identity of each update of an entry.
+func (h *identity) begin(e *entry) {
+	d, origin := h.doc, h.doc.origin(e)
+	d.abridge(e.object, h.spaced)
+	d.abridge(origin, h.spaced)
+	d.abridge(e.time, h.spaced)
+	h.buf = h.part(h.part(h.buf[:0], d.brief(e.object)), d.brief(origin))
+	h.entry, h.prefix, h.test = e, len(h.buf), d.literal(origin).says(testEntry)
 }
 
 func (h *identity) part(dst []byte, l literal) []byte { return appendPart(dst, l, h.spaced) }

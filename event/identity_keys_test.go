@@ -151,13 +151,13 @@ func TestWithoutItsNaturalKeyAnUpdateCollapsesIntoNoOther(t *testing.T) {
 		{"echo without mid", item(`"message":{"is_echo":true}`)},
 		{"edit without num_edit", item(`"message_edit":{"mid":"m"}`)},
 		{"edit without mid", item(`"message_edit":{"num_edit":1}`)},
-		{"reaction without mid", item(`"sender":{"id":"7"},"timestamp":3,"reaction":{"action":"react","emoji":"x"}`)},
-		{"reaction without sender", item(`"timestamp":3,"reaction":{"mid":"m","action":"react","emoji":"x"}`)},
-		{"reaction without action", item(`"sender":{"id":"7"},"timestamp":3,"reaction":{"mid":"m","emoji":"x"}`)},
+		{"reaction without mid", item(`"sender":{"id":"7"},"reaction":{"action":"react","emoji":"x"}`)},
+		{"reaction without sender", item(`"reaction":{"mid":"m","action":"react","emoji":"x"}`)},
+		{"reaction without action", item(`"sender":{"id":"7"},"reaction":{"mid":"m","emoji":"x"}`)},
 		{"reaction without timestamp", item(`"sender":{"id":"7"},"reaction":{"mid":"m","action":"react","emoji":"x"}`)},
-		{"postback without mid and payload", item(`"sender":{"id":"7"},"timestamp":3,"postback":{"title":"t"}`)},
+		{"postback without mid and payload", item(`"sender":{"id":"7"},"postback":{"title":"t"}`)},
 		{"postback without mid and timestamp", item(`"sender":{"id":"7"},"postback":{"payload":"p"}`)},
-		{"postback without mid and sender", item(`"timestamp":3,"postback":{"payload":"p"}`)},
+		{"postback without mid and sender", item(`"postback":{"payload":"p"}`)},
 		{"delivery without watermark", item(`"sender":{"id":"7"},"delivery":{"mids":["m"]}`)},
 		{"delivery without sender", item(`"delivery":{"watermark":3,"mids":["m"]}`)},
 		{"read without watermark and mid", item(`"sender":{"id":"7"},"read":{}`)},
@@ -165,8 +165,8 @@ func TestWithoutItsNaturalKeyAnUpdateCollapsesIntoNoOther(t *testing.T) {
 		{"WhatsApp message without id", element("messages", `"text":{}`)},
 		{"WhatsApp message, id null", element("messages", `"id":null`)},
 		{"WhatsApp echo without id", element("message_echoes", `"to":"7"`)},
-		{"status without id", element("statuses", `"status":"sent","timestamp":"3","recipient_id":"7"`)},
-		{"status without status", element("statuses", `"id":"w","timestamp":"3","recipient_id":"7"`)},
+		{"status without id", element("statuses", `"status":"sent","recipient_id":"7"`)},
+		{"status without status", element("statuses", `"id":"w","recipient_id":"7"`)},
 		{"status without timestamp", element("statuses", `"id":"w","status":"sent","recipient_id":"7"`)},
 		{"call without event and status", element("calls", `"id":"w"`)},
 		{"call without id", element("calls", `"event":"connect"`)},
@@ -230,28 +230,69 @@ func TestPartsOfAnotherSortDoNotCollapse(t *testing.T) {
 
 // An ID must not change between versions: that would make every deployed
 // store forget what it delivered, and each retry that is under way would be
-// delivered again.
+// delivered again. Neither must a conversation: its order would be lost.
 func TestGoldenIDs(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ name, body, want string }{
-		{"message", messaging(`{"sender":{"id":"7"},"message":{"mid":"m"}}`), "9af8c9007832e5d0b00897f80ccfffd5"},
-		{"reaction", reaction("m", "7", "react", "x", 3), "3bf6d21b487bd42bdc0d8e87aaf85e9c"},
-		{"delivery", messaging(`{"sender":{"id":"7"},"delivery":{"watermark":3,"mids":["m"]}}`), "a37555abd912eef60a33568387a5631e"},
-		{"WhatsApp message", whatsAppAt(5, "messages", `{"id":"w"}`), "2e54cd86fed41408af372d9a1372cba6"},
-		{"WhatsApp status", status(`"id":"w","status":"read","timestamp":"3","recipient_id":"7"`), "d75f7b982d4a186b85d7c2b3b9845259"},
-		{"WhatsApp group", whatsAppAt(5, "groups", `{"a":1}`), "681df28da2dae677ec077827b1a9f6bf"},
-		{"leadgen", changeAt(5, "page", "leadgen", `{"leadgen_id":"l"}`), "5b4f20f110e0c996ffb41d9d43d03041"},
-		{"Instagram comment", changeAt(5, "instagram", "comments", `{"id":"c"}`), "35c76ef03e7c1e42af301a55c16d3a80"},
-		{"change", changeAt(5, "page", "feed", `{"a": 1}`), "184d14e38a6d8d47524775a006871805"},
-		{"changed field", `{"object":"user","entry":[{"uid":"1","time":5,"changed_fields":["photos"]}]}`, "f9f4d12c85c08000263477d10b3961b3"},
-		{"not recognized", `{"a": 1}`, "ef93dbb0ad14697325716ca2a02a79eb"},
-	} {
-		if got := parseOne(t, tt.body).ID().String(); got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+	for _, tt := range goldenIDs {
+		ev := parseOne(t, tt.body)
+		if got := ev.ID().String(); got != tt.id {
+			t.Errorf("%s: id: got %s, want %s", tt.name, got, tt.id)
+		}
+		if got := ev.Conversation(); got != tt.conversation {
+			t.Errorf("%s: conversation: got %s, want %s", tt.name, got, tt.conversation)
 		}
 	}
 	two := idsOf(parse(t, `{"object":"user","entry":[{"uid":"1","time":5,"changed_fields":["photos","photos"]}]}`))
-	if got, want := two[1], "95161b1edda5eb097bf98683a850ca23"; got != want {
+	if got, want := two[1], "22240a547a73b77741cd02fc6aa9a2b7"; got != want {
 		t.Errorf("the second of two: got %s, want %s", got, want)
 	}
+}
+
+// goldenIDs has one for each key, and for each way to tell updates apart
+// without one.
+var goldenIDs = []struct{ name, body, id, conversation string }{
+	{"message", messaging(`{"sender":{"id":"7"},"message":{"mid":"m"}}`), "b7dd23177b5b1bfc3fb882763210acff", "1/7"},
+	{"unsend", messaging(`{"sender":{"id":"7"},"message":{"mid":"m","is_deleted":true}}`), "83a61221c49e7a3d9258e8d3792292a2", "1/7"},
+	{"echo", messaging(`{"sender":{"id":"1"},"recipient":{"id":"7"},"message":{"mid":"m","is_echo":true}}`), "101200ca7f97a927cf51d2f32563e8aa", "1/7"},
+	{"edit", messaging(`{"message_edit":{"mid":"m","num_edit":2}}`), "d47f7cb2dbc9f122a788a5f4a38e7e20", "page:1"},
+	{"reaction", reaction("m", "7", "react", "x", 3), "344a69d4d51fd292712f20f8f8c3c85d", "1/7"},
+	{"reaction of a reference", messaging(`{"sender":{"user_ref":"7"},"timestamp":3,"reaction":{"mid":"m","action":"react"}}`), "5ce3ea352f07116e21f18edba2119ce4", "1/7"},
+	{"postback", messaging(`{"postback":{"mid":"m","payload":"p"}}`), "d5ceee58b132f77ca39d8d4d2ed559c4", "page:1"},
+	{"postback without mid", messaging(`{"sender":{"id":"7"},"timestamp":3,"postback":{"payload":"p"}}`), "d7b6bdd161ac41b8ff079f54cb214650", "1/7"},
+	{"postback of a reference", messaging(`{"sender":{"user_ref":"7"},"timestamp":3,"postback":{"payload":"p"}}`), "122efb8282bc0e721bb62e9f82c4e8c1", "1/7"},
+	{"delivery", messaging(`{"sender":{"id":"7"},"delivery":{"watermark":3,"mids":["m"]}}`), "5c5dda512d72d704a55d8c626e0b5dff", "1/7"},
+	{"delivery of a reference", messaging(`{"sender":{"user_ref":"7"},"delivery":{"watermark":3}}`), "337688e9d87dbb674db61834002f1dd9", "1/7"},
+	{"read", messaging(`{"sender":{"id":"7"},"read":{"watermark":3}}`), "40a70ab50d480667c5f874168c96b6f9", "1/7"},
+	{"Instagram read", messaging(`{"sender":{"id":"7"},"read":{"mid":"m"}}`), "d61b5d5615a7357fedef9161953edf47", "1/7"},
+	{"read of a reference", messaging(`{"sender":{"user_ref":"7"},"read":{"watermark":3}}`), "02a26cd9df9054eab98dc6d8448975ef", "1/7"},
+	{"Instagram read of a reference", messaging(`{"sender":{"user_ref":"7"},"read":{"mid":"m"}}`), "329fe6840e64ff45f4343eda9c9da875", "1/7"},
+	{"message in changes", changeAt(5, "instagram", "messages", `{"sender":{"id":"7"},"message":{"mid":"m"}}`), "fd53eef607d701e0a06e2141e29ee042", "1/7"},
+	{"echo in changes", changeAt(5, "instagram", "messages", `{"recipient":{"id":"7"},"message":{"mid":"m","is_echo":true}}`), "da95cecbfe35669f930daa1d4f4aecfe", "1/7"},
+	{"message in standby", inEntry("page", `"standby":[{"message":{"mid":"m"}}]`), "a21cefa681fedf33d626534b0adb8a6a", "page:900"},
+	{"Messenger call", inEntry("page", `"calls":[{"id":"c","event":"media_update","session":{"version":2}}]`), "f328b6ac48d7afe58369d9e259fd2896", "page:900"},
+	{"WhatsApp message", whatsAppAt(5, "messages", `{"id":"w","from":"7"}`), "88c940a8007cb8d3db11f1571b91e2b7", "5/7"},
+	{"WhatsApp message in a group", whatsAppAt(5, "messages", `{"id":"w","from":"7","group_id":"g/1"}`), "88c940a8007cb8d3db11f1571b91e2b7", "5/g%2F1"},
+	{"WhatsApp echo", whatsAppAt(5, "message_echoes", `{"id":"w","to":"7"}`), "09b27add89a2ef3a3500d51bff9a9997", "5/7"},
+	{"WhatsApp status", status(`"id":"w","status":"read","timestamp":"3","recipient_id":"7"`), "1bafa429d6383da956226501b7f2004e", "5/7"},
+	{"WhatsApp status without a number", status(`"id":"w","status":"read","timestamp":"3","recipient_user_id":"US.7"`), "da326cfc68f98a3e4f7ea031d403d77c", "5/US.7"},
+	{"WhatsApp status of a payment", status(`"id":"w","status":"captured","timestamp":"3","recipient_id":"7","payment":{"a": 1}`), "eb41fa74ab199e81d479588a3e587ad6", "5/7"},
+	{"WhatsApp call by event", whatsAppAt(5, "calls", `{"id":"w","event":"connect","from":"7"}`), "7c4cdc49a5b7689c7d4c9d90ed073351", "5/7"},
+	{"WhatsApp call by status", whatsAppAt(5, "calls", `{"id":"w","status":"RINGING"}`), "141f3138a77893ecac05b374dfc64d2f", "whatsapp_business_account:9"},
+	{"WhatsApp standby", oneChange("whatsapp_business_account", "standby", `{"metadata":{"phone_number_id":"5"},"standby":{"messages":[{"id":"w","from":"7"}]}}`), "a037ed0efd0b135b2f0e1afa81d02363", "5/7"},
+	{"WhatsApp group with a time", whatsAppAt(5, "groups", `{"timestamp":"3","group_id":"g"}`), "14f95b345ba6a7d90c3a32d3ffde51d3", "5/g"},
+	{"WhatsApp group without one", whatsAppAt(5, "groups", `{"a":1}`), "ca779145785d4ebbcce86b4b2c096bb4", "whatsapp_business_account:9"},
+	{"WhatsApp group in standby", oneChange("whatsapp_business_account", "standby", `{"standby":{"groups":[{"timestamp":"3"}]}}`), "aded30948238c58c314ee08718af8df4", "whatsapp_business_account:900"},
+	{"WhatsApp error", whatsApp(`{"metadata":{"phone_number_id":"5"},"errors":[{"code": 1}]}`), "5be0cb8fad9ceb43d557daba12921c19", "whatsapp_business_account:9"},
+	{"leadgen", changeAt(5, "page", "leadgen", `{"leadgen_id":"l"}`), "9ebf509c214a46583b7f2b17c917edff", "page:1"},
+	{"Instagram comment", changeAt(5, "instagram", "comments", `{"id":"c","media":{"id":"m"}}`), "a97681f0ce7817d0949976967037de58", "1#m"},
+	{"Instagram live comment", changeAt(5, "instagram", "live_comments", `{"id":"c"}`), "47be7d1e49a7cec695ffa4cf27346903", "instagram:1"},
+	{"referral", messaging(`{"sender":{"id":"7"},"timestamp":3,"referral":{"ref": "r"}}`), "15215b62640c983e9f6be99403a27785", "1/7"},
+	{"like", changeAt(5, "page", "feed", `{"item":"like","verb":"add","post_id":"1_2","created_time":3}`), "16e6ece69b1e2517e64419832ebc0b96", "1#1_2"},
+	{"Threads reply", `{"target_id":"7","time":5,"values":{"field":"replies","value":{"id":"r"}}}`, "21fb4e98226f42aa8d125b4ccfc4d44b", "threads:7"},
+	{"change", changeAt(5, "page", "feed", `{"a": 1}`), "6d467bd887420c5e60bbb71c475ded7c", "page:1"},
+	{"old verb", `{"object":"user","entry":[{"uid":"1","time":5,"changes":[{"field":"status","verb":"update","value":"x"}]}]}`, "dc24460301e41b9fd6f0317699dd247a", "user:1"},
+	{"changed field", `{"object":"user","entry":[{"uid":"1","time":5,"changed_fields":["photos"]}]}`, "c14b11071df8c51dd0e449dc671a2562", "user:1"},
+	{"left over", `{"object":"page","entry":[{"id":"1","time":5,"changes":[],"a": [1]}]}`, "383fe61132a833301718157bb33c2847", "page:1"},
+	{"not recognized", `{"a": 1}`, "df18791dced73940d968ac03f94d7eea", "unknown:"},
+	{"a huge id", strings.Replace(messaging(`{"sender":{"id":"7"},"message":{"mid":"m"}}`), `"id":"1"`, `"id":"`+strings.Repeat("1", 300)+`"`, 1), "12a8f2abdfd1212dd6582bf10baab151", "sha256%3Afb0a4f98127cb5e79e73a2290d9e179789d2e4c978a994f098ffa6d0b774ebfd/7"},
 }

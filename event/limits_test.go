@@ -100,9 +100,70 @@ func allocated(t *testing.T, body string) float64 {
 	return float64(after.TotalAlloc-before.TotalAlloc) / float64(len(body))
 }
 
+// What many updates share is not gone through anew for each: not to tell them
+// apart, and not for their conversations.
+func TestAHugeValueIsGoneThroughOnce(t *testing.T) {
+	const (
+		updates = 1000
+		each    = 1000 // bytes that may be hashed for an update
+	)
+	huge := `"` + strings.Repeat(`\u0041`, 10_000) + `"`
+	list := func(before, element, after string) string {
+		return strings.ReplaceAll(before, "HUGE", huge) + strings.Repeat(element+",", updates-1) + element + strings.ReplaceAll(after, "HUGE", huge)
+	}
+	message := `{"sender":{"id":"7"},"timestamp":5,"message":{"mid":"m"}}`
+	whatsApp := `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[`
+	for name, body := range map[string]string{
+		"id":                     list(`{"object":"page","entry":[{"id":HUGE,"messaging":[`, message, `]}]}`),
+		"uid":                    list(`{"object":"page","entry":[{"messaging":[`, message, `],"uid":HUGE}]}`),
+		"object":                 list(`{"object":HUGE,"entry":[{"id":"1","messaging":[`, message, `]}]}`),
+		"object of many entries": list(`{"object":HUGE,"entry":[`, `{"id":"1","messaging":[`+message+`]}`, `]}`),
+		"object of many changes": list(`{"object":HUGE,"entry":[{"id":"1","changes":[`, `{"field":"feed","value":{"post_id":"p"}}`, `]}]}`),
+		"time":                   list(`{"object":"page","entry":[{"time":HUGE,"changed_fields":[`, `"a"`, `]}]}`),
+		"target":                 list(`{"target_id":HUGE,"values":[`, `{"field":"a","value":1}`, `]}`),
+		"field":                  list(whatsApp+`{"field":HUGE,"value":{"metadata":{"phone_number_id":"5"},"messages":[`, `{"id":"w","from":"7"}`, `]}}]}]}`),
+		"phone number":           list(whatsApp+`{"field":"messages","value":{"metadata":{"phone_number_id":HUGE},"messages":[`, `{"id":"w","from":"7"}`, `]}}]}]}`),
+		"beside the list":        list(whatsApp+`{"field":"messages","value":{"metadata":{"phone_number_id":"5"},"more":HUGE,"groups":[`, `{"group_id":"g"}`, `]}}]}]}`),
+		"contacts":               list(whatsApp+`{"field":"messages","value":{"contacts":[HUGE],"groups":[`, `{"timestamp":5}`, `]}}]}]}`),
+		"recipient of each":      list(`{"object":"page","entry":[{"id":HUGE,"messaging":[`, `{"sender":{"id":"1"},"recipient":{"id":"7"},"message":{"mid":"m","is_echo":true}}`, `]}]}`),
+		"beside several lists":   list(whatsApp+`{"field":"messages","value":{"calls":[{}],"more":HUGE,"groups":[`, `{"group_id":"g"}`, `]}}]}]}`),
+	} {
+		if got, most := event.Hashed([]byte(body)), updates*each+len(huge); got > most {
+			t.Errorf("%s: bytes hashed: got %d of a body of %d, want at most %d", name, got, len(body), most)
+		}
+		conversations := 0
+		for _, ev := range parse(t, body) {
+			conversations += len(ev.Conversation())
+		}
+		if most := 2 * updates * 200; conversations > most {
+			t.Errorf("%s: bytes of the conversations: got %d, want at most %d", name, conversations, most)
+		}
+		if got, most := allocated(t, body), 25.; got > most {
+			t.Errorf("%s: bytes allocated for each byte: got %.0f, want at most %.0f", name, got, most)
+		}
+	}
+}
+
+func TestAHugeIDIsToldFromAnother(t *testing.T) {
+	t.Parallel()
+	body := func(id string) string {
+		return `{"object":"page","entry":[{"id":` + id + `,"messaging":[{"message":{"mid":"m"}}]}]}`
+	}
+	huge := strings.Repeat("9", 5000)
+	id := parseOne(t, body(huge)).ID()
+	for name, same := range map[string]string{"as a string": `"` + huge + `"`, "in other words": `"\u0039` + huge[1:] + `"`} {
+		if got := parseOne(t, body(same)).ID(); got != id {
+			t.Errorf("id of the same %s: got %s, want %s", name, got, id)
+		}
+	}
+	if got := parseOne(t, body(huge[1:]+"8")).ID(); got == id {
+		t.Errorf("id of another: got %s for both, want two", got)
+	}
+}
+
 func TestAnEventIsSmall(t *testing.T) {
 	t.Parallel()
-	if got, want := unsafe.Sizeof(event.Event{}), uintptr(80); got > want {
+	if got, want := unsafe.Sizeof(event.Event{}), uintptr(96); got > want {
 		t.Errorf("size of an event: got %d bytes, want %d", got, want)
 	}
 }

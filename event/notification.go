@@ -229,15 +229,14 @@ func (s *scanner) addChange() {
 // describe adds what the change's value says of the update.
 func (s *scanner) describe(u *draft) {
 	found := &s.found
-	field := s.fieldOf(u)
-	u.time = s.first(valueTimes, found)
-	if u.time == found[createdTime] && !s.once() {
+	field, once := s.fieldOf(u), s.once()
+	if u.time = s.first(valueTimes, found); !once && u.time == found[createdTime] {
 		u.time = span{}
 	}
 	switch {
 	case u.kind != kindOfField:
 	case s.whatsApp:
-		u.own = s.ownID(field)
+		u.own = once && s.ownID(field)
 		if u.scope = s.within(found[addressee], handoverTo); !u.scope.empty() {
 			u.party = s.first(handoverFrom, found)
 		}
@@ -248,7 +247,7 @@ func (s *scanner) describe(u *draft) {
 		s.between(u)
 	default:
 		u.key = s.naturalKey(u, kindOfField, field.keys, found)
-		u.own = s.ownID(field)
+		u.own = once && s.ownID(field)
 		u.subject = s.first(field.subject, found)
 		u.party, u.about = s.first(field.about, found), true
 	}
@@ -281,21 +280,29 @@ var noField changeField
 // once reports whether what happened can have happened only once to the thing
 // that the value is about.
 func (s *scanner) once() bool {
-	verb := s.found[valueVerb]
-	if verb.empty() {
-		verb = s.change.verb
+	at := s.found[valueVerb]
+	if at.empty() {
+		at = s.change.verb
 	}
-	return verb.empty() || slices.ContainsFunc(onceVerbs, s.literal(verb).says)
+	if at.empty() {
+		return true
+	}
+	for _, verb := range onceVerbs {
+		if s.literal(at).says(verb) {
+			return true
+		}
+	}
+	return false
 }
 
-// ownID reports whether the value names an id which tells that an equal value
-// is the same update.
+// ownID reports whether the value of what happens once names an id, so that an
+// equal value is the same update.
 func (s *scanner) ownID(field *changeField) bool {
 	if len(field.own) == 0 || s.first(field.own, &s.found).empty() {
 		return false
 	}
 	item := s.found[valueItem]
-	return s.once() && (item.empty() || s.literal(item).says(commentItem))
+	return item.empty() || s.literal(item).says(commentItem)
 }
 
 // changedField reads the name of a field that changed.

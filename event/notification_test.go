@@ -45,7 +45,10 @@ func TestNotificationShapes(t *testing.T) {
 		{
 			"values beside entry are not Threads'",
 			`{"object":"page","values":{"field":"x","value":1},"target_id":"7","entry":[{"id":"1","changed_fields":["a"]}]}`,
-			[]summary{{object: "page", entry: "1", kind: "a", field: "a"}},
+			[]summary{
+				{object: "page", entry: "1", kind: "a", field: "a"},
+				{object: "page", kind: "unrecognized", data: `{"values":{"field":"x","value":1},"target_id":"7"}`},
+			},
 		},
 		{"an array without notifications", `[]`, nil},
 		{"an array of notifications without updates", `[{"object":"page","entry":[]},{"object":"page","entry":[]}]`, nil},
@@ -174,7 +177,7 @@ func TestChangesGiveOneEventEach(t *testing.T) {
 		{"a value that is null", entry(`[{"field":"likes","value":null}]`), []summary{change("likes", "", `null`)}},
 		{"no value, no data", entry(`[{"field":"likes"}]`), []summary{change("likes", "", "")}},
 		{"the value before the field", entry(`[{"value":{"a":1},"field":"feed"}]`), []summary{change("feed", "", `{"a":1}`)}},
-		{"a messaging field of the Test button", entry(`[{"field":"messages","value":{"message":{"mid":"m"}}}]`), []summary{change("messages", "", `{"message":{"mid":"m"}}`)}},
+		{"a messaging field", entry(`[{"field":"messages","value":{"message":{"mid":"m"}}}]`), []summary{change("messages", "m", `{"message":{"mid":"m"}}`)}},
 		{"leadgen", entry(`[{"field":"leadgen","value":{"leadgen_id":55,"form_id":1}}]`), []summary{change("leadgen", "55", `{"leadgen_id":55,"form_id":1}`)}},
 		{"a comment of a post", entry(`[{"field":"feed","value":{"post_id":"1_2","comment_id":"1_3"}}]`), []summary{change("feed", "1_3", `{"post_id":"1_2","comment_id":"1_3"}`)}},
 		{"a post", entry(`[{"field":"feed","value":{"post_id":"1_2"}}]`), []summary{change("feed", "1_2", `{"post_id":"1_2"}`)}},
@@ -284,8 +287,8 @@ func TestEntriesThatAreNotRecognizedGiveOneEvent(t *testing.T) {
 		{
 			"no list among lists", `{"object":"page","entry":[{"id":"1","messaging":{"x":1},"changes":[{"field":"a","value":1}]}]}`,
 			[]summary{
-				{object: "page", entry: "1", kind: "unrecognized", data: `{"x":1}`},
 				{object: "page", entry: "1", kind: "a", field: "a", data: `1`},
+				{object: "page", entry: "1", kind: "unrecognized", data: `{"messaging":{"x":1}}`},
 			},
 		},
 		{

@@ -96,6 +96,10 @@ func (t *tree) write(b *strings.Builder) {
 // get returns what stands at the path, or nil.
 func (t *tree) get(path ...string) *tree {
 	for _, name := range path {
+		if name == "0" && t.isList() && len(t.values) > 0 {
+			t = t.values[0]
+			continue
+		}
 		if t == nil || t.open != '{' {
 			return nil
 		}
@@ -147,8 +151,15 @@ func unquoted(literal string) string {
 	return string(text)
 }
 
+// A told is what an event says, and what makes its identity and conversation.
+type told struct {
+	summary
+	identity
+	sides
+}
+
 // reference returns what the events of a notification say. Data is compact.
-func reference(root *tree) (all []summary) {
+func reference(root *tree) (all []told) {
 	notifications := []*tree{root}
 	if root.isList() {
 		notifications = root.values
@@ -159,8 +170,16 @@ func reference(root *tree) (all []summary) {
 	return all
 }
 
-func referenceNotification(n *tree) (all []summary) {
-	from := summary{object: "unknown"}
+// summaries returns what the events say, without their identity.
+func summaries(all []told) (s []summary) {
+	for _, t := range all {
+		s = append(s, t.summary)
+	}
+	return s
+}
+
+func referenceNotification(n *tree) (all []told) {
+	from := told{summary: summary{object: "unknown"}}
 	if object := n.get("object"); object.isName() {
 		from.object = object.text()
 	}
@@ -171,9 +190,12 @@ func referenceNotification(n *tree) (all []summary) {
 			all = append(all, referenceEntry(from, e)...)
 		}
 	case entries.isObject():
-		return referenceEntry(from, entries)
+		all = referenceEntry(from, entries)
 	case (values.isList() || values.isObject()) && n.get("target_id").text() != "":
-		from = summary{object: "threads", entry: n.get("target_id").text(), time: referenceTime(n.get("time"))}
+		from = told{
+			summary:  summary{object: "threads", entry: n.get("target_id").text(), time: referenceTime(n.get("time"))},
+			identity: identity{origin: n.get("target_id"), sent: n.get("time")},
+		}
 		list := []*tree{values}
 		if values.isList() {
 			list = values.values
@@ -181,155 +203,163 @@ func referenceNotification(n *tree) (all []summary) {
 		for _, v := range list {
 			all = append(all, referenceChange(from, v)...)
 		}
+		return append(all, leftOver(from, n.without(
+			"object", "app_id", "topic", "target_id", "time", "subscription_id", "has_uid_field", "values"))...)
 	default:
-		return []summary{unrecognized(from, n)}
+		return []told{unrecognized(from, n)}
 	}
-	return all
+	return append(all, leftOver(from, n.without("object", "entry"))...)
 }
 
-func referenceEntry(from summary, e *tree) (all []summary) {
-	if !e.isObject() {
-		return []summary{unrecognized(from, e)}
+// leftOver returns the event of what no other event holds.
+func leftOver(from told, rest *tree) []told {
+	if len(rest.names) == 0 {
+		return nil
 	}
-	from.entry, from.uid, from.time = e.get("id").text(), e.get("uid").text(), referenceTime(e.get("time"))
-	known := false
-	for i, name := range e.names {
-		var read func(from summary, update *tree) []summary
-		switch unquoted(name) {
-		case "changes":
-			read = referenceChange
-		case "changed_fields":
-			read = referenceChangedField
-		case "messaging":
-			read = referenceItem
-		case "standby":
-			read = referenceStandby
-		default:
-			continue
-		}
-		if list := e.values[i]; !list.isList() {
-			all = append(all, unrecognized(from, list))
-		} else {
-			known = true
-			for _, update := range list.values {
-				all = append(all, read(from, update)...)
-			}
-		}
-	}
-	if field, value := e.get("field"), e.get("value"); field.isName() && value != nil {
-		known = true
-		all = append(all, referenceUpdate(from, field, value, value)...)
-	}
-	if !known {
-		return []summary{unrecognized(from, e)}
-	}
-	return all
+	return []told{unrecognized(from, rest)}
 }
 
-func unrecognized(from summary, data *tree) summary {
+func unrecognized(from told, data *tree) told {
 	from.kind, from.data = "unrecognized", data.compact()
 	return from
 }
 
-func referenceChange(from summary, change *tree) []summary {
-	if !change.isObject() {
-		return []summary{unrecognized(from, change)}
+func referenceEntry(from told, e *tree) (all []told) {
+	if !e.isObject() {
+		return []told{unrecognized(from, e)}
 	}
-	field, value := change.get("field"), change.get("value")
-	data := value
-	if others := change.without("field", "value"); len(others.names) > 0 {
-		data = change.without("field")
+	from.entry, from.uid, from.time = e.get("id").text(), e.get("uid").text(), referenceTime(e.get("time"))
+	from.origin, from.sent = e.get("id"), e.get("time")
+	if from.entry == "" && from.uid != "" {
+		from.origin = e.get("uid")
 	}
-	return referenceUpdate(from, field, value, data)
+	known, recognized := []string{"id", "uid", "time"}, false
+	for i, literal := range e.names {
+		read, list := listReaders[unquoted(literal)], e.values[i]
+		if read == nil || !list.isList() {
+			continue
+		}
+		recognized = true
+		known = append(known, unquoted(literal))
+		for _, update := range list.values {
+			all = append(all, read(from, update)...)
+		}
+	}
+	if e.get("field").isName() && e.get("value") != nil {
+		recognized = true
+		known = append(known, "field", "value")
+		flat := &tree{open: '{', names: []string{`"field"`, `"value"`}, values: []*tree{e.get("field"), e.get("value")}}
+		all = append(all, referenceChange(from, flat)...)
+	}
+	if !recognized {
+		return []told{unrecognized(from, e)}
+	}
+	return append(all, leftOver(from, e.without(known...))...)
 }
 
-func referenceUpdate(from summary, field, value, data *tree) (all []summary) {
-	from.field, from.kind = field.text(), field.text()
+var listReaders map[string]func(from told, update *tree) []told
+
+func init() {
+	listReaders = map[string]func(from told, update *tree) []told{
+		"changes": referenceChange, "changed_fields": referenceChangedField,
+		"messaging": referenceItem, "standby": referenceStandby, "calls": referenceCall,
+	}
+}
+
+func referenceChange(from told, change *tree) (all []told) {
+	if !change.isObject() {
+		return []told{unrecognized(from, change)}
+	}
+	field, value, others := change.get("field"), change.get("value"), change.without("field", "value")
+	from.field, from.kind, from.fieldIs = field.text(), field.text(), field
 	if !field.isName() {
 		from.kind = "unrecognized"
+	} else if places := splitArrays(from.object, value); len(places) > 0 {
+		all = referenceElements(from, value, places)
+		return append(all, leftOver(from, others)...)
 	}
-	if split := splitArrays(from.object, value); field.isName() && len(split) > 0 {
-		for i, name := range value.names {
-			if slices.Contains(split, unquoted(name)) {
-				for _, element := range value.values[i].values {
-					all = append(all, referenceElement(from, value, i, split, element))
-				}
+	if len(others.names) > 0 {
+		from.data = change.without("field").compact()
+	} else if value != nil {
+		from.data = value.compact()
+	}
+	verb := value.get("verb")
+	if verb == nil {
+		verb = change.get("verb")
+	}
+	from.once = verb == nil || verb.text() == "add" || verb.text() == "remove"
+	from.itsTime = changeTime(value, from.once)
+	if at := referenceTime(from.itsTime); at != "" {
+		from.time = at
+	}
+	from.subject = first(value, "leadgen_id", "comment_id", "post_id", "id", "certificate_id").text()
+	switch {
+	case from.kind == "unrecognized":
+	case from.object == "whatsapp_business_account":
+		_, from.ownID = fieldKey(from, value)
+		if phone := first(value, "recipient.phone_number_id"); phone != nil {
+			from.sides = between(phone, first(value, "sender.phone_number", "sender.user_id", "sender.id"), "/")
+		}
+	case slices.Contains(conversationFields, from.field):
+		if mid := first(value, "message.mid", "message_edit.mid", "postback.mid"); mid != nil {
+			from.subject = mid.text()
+		}
+		from.key = itemKey(contentOf(value), value)
+		from.sides = itemSides(from.origin, value)
+	default:
+		from.key, from.ownID = fieldKey(from, value)
+		from.sides = aboutSides(from, value)
+	}
+	return []told{from}
+}
+
+// changeTime returns when a change says that it happened.
+func changeTime(value *tree, once bool) *tree {
+	for _, path := range []string{
+		"deleted_at", "timestamp", "created_time", "time", "event_time", "updated_timestamp", "volume_tier_info.tier_update_time",
+	} {
+		if at := first(value, path); at != nil {
+			if path == "created_time" && !once {
+				return nil
 			}
-		}
-		return all
-	}
-	from.subject = first(value, []string{"leadgen_id"}, []string{"comment_id"}, []string{"post_id"}, []string{"id"})
-	if own := referenceTime(value.get("timestamp")); own != "" {
-		from.time = own
-	}
-	if data != nil {
-		from.data = data.compact()
-	}
-	return []summary{from}
-}
-
-// splitArrays names the arrays of WhatsApp's value whose elements are updates.
-func splitArrays(object string, value *tree) (names []string) {
-	if object != "whatsapp_business_account" || !value.isObject() {
-		return nil
-	}
-	for i, literal := range value.names {
-		name, list := unquoted(literal), value.values[i]
-		switch name {
-		case "messages", "statuses", "errors", "calls", "groups", "message_echoes", "state_sync", "user_preferences", "user_id_update":
-			if list.isList() && len(list.values) > 0 && !slices.ContainsFunc(list.values, func(e *tree) bool { return !e.isObject() }) {
-				names = append(names, name)
-			}
+			return at
 		}
 	}
-	if len(names) > 1 {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == "errors" })
-	}
-	return names
+	return nil
 }
 
-// referenceElement makes the event of one element of the array that is the
-// value's member at the index.
-func referenceElement(from summary, value *tree, at int, split []string, element *tree) summary {
-	reduced := &tree{open: '{'}
-	for i, name := range value.names {
-		switch {
-		case i == at:
-			reduced.names = append(reduced.names, name)
-			reduced.values = append(reduced.values, &tree{open: '[', values: []*tree{element}})
-		case !slices.Contains(split, unquoted(name)):
-			reduced.names = append(reduced.names, name)
-			reduced.values = append(reduced.values, value.values[i])
-		}
-	}
-	from.kind, from.subject, from.data = unquoted(value.names[at]), element.get("id").text(), reduced.compact()
-	if own := referenceTime(element.get("timestamp")); own != "" {
-		from.time = own
-	}
-	return from
-}
-
-func referenceChangedField(from summary, name *tree) []summary {
+func referenceChangedField(from told, name *tree) []told {
 	if !name.isName() {
-		return []summary{unrecognized(from, name)}
+		return []told{unrecognized(from, name)}
 	}
-	from.kind, from.field = name.text(), name.text()
-	return []summary{from}
+	from.kind, from.field, from.fieldIs = name.text(), name.text(), name
+	return []told{from}
 }
 
-func referenceStandby(from summary, item *tree) []summary {
-	all := referenceItem(from, item)
-	if item.isObject() {
-		all[0].kind, all[0].field = "standby", "standby"
-	}
-	return all
-}
+func referenceItem(from told, item *tree) []told { return referenceItemOf(from, item, contentOf(item)) }
 
-func referenceItem(from summary, item *tree) []summary {
+func referenceStandby(from told, item *tree) []told { return referenceItemOf(from, item, "standby") }
+
+func referenceItemOf(from told, item *tree, kind string) []told {
 	if !item.isObject() {
-		return []summary{unrecognized(from, item)}
+		return []told{unrecognized(from, item)}
 	}
-	from.kind = "messaging"
+	from.kind, from.field, from.data = kind, kind, item.compact()
+	from.subject = first(item, "message.mid", "message_edit.mid", "postback.mid").text()
+	from.itsTime = first(item, "timestamp")
+	if own := referenceTime(from.itsTime); own != "" {
+		from.time = own
+	}
+	from.key = itemKey(contentOf(item), item)
+	from.sides = itemSides(from.origin, item)
+	return []told{from}
+}
+
+// contentOf returns the kind of what an item holds.
+func contentOf(item *tree) string {
+	if echo := item.get("message", "is_echo"); echo != nil && echo.scalar == "true" {
+		return "message_echoes"
+	}
 	for _, k := range [][2]string{
 		{"message", "messages"},
 		{"message_edit", "message_edits"},
@@ -338,43 +368,66 @@ func referenceItem(from summary, item *tree) []summary {
 		{"delivery", "message_deliveries"},
 		{"read", "message_reads"},
 		{"optin", "messaging_optins"},
+		{"optout", "messaging_optouts"},
 		{"referral", "messaging_referrals"},
 		{"account_linking", "messaging_account_linking"},
 		{"pass_thread_control", "messaging_handovers"},
 		{"take_thread_control", "messaging_handovers"},
 		{"request_thread_control", "messaging_handovers"},
 		{"app_roles", "messaging_handovers"},
+		{"policy_enforcement", "messaging_policy_enforcement"},
 		{"policy-enforcement", "messaging_policy_enforcement"},
 		{"payment", "messaging_payments"},
 		{"pre_checkout", "messaging_pre_checkouts"},
 		{"checkout_update", "messaging_checkout_updates"},
 		{"game_play", "messaging_game_plays"},
 		{"messaging_feedback", "messaging_feedback"},
+		{"response_feedback", "response_feedback"},
+		{"messaging_customer_information", "messaging_customer_information"},
+		{"messaging_in_thread_lead_form_submit", "messaging_in_thread_lead_form_submit"},
+		{"lead_form", "messaging_in_thread_lead_form_submit"},
+		{"order", "send_cart"},
+		{"call_permission_reply", "call_permission_reply"},
+		{"call_settings_update", "call_settings_update"},
+		{"message_context", "message_context"},
+		{"messaging_integrity", "messaging_integrity"},
+		{"inbox_labels", "inbox_labels"},
+		{"marketing_message_delivery_failed", "marketing_message_delivery_failed"},
+		{"violations", "business_integrity"},
+		{"restrictions", "business_integrity"},
+		{"messenger_subscription_token", "marketing_message_delivery_failed"},
 	} {
 		if item.get(k[0]) != nil {
-			from.kind = k[1]
-			break
+			return k[1]
 		}
 	}
-	if echo := item.get("message", "is_echo"); echo != nil && echo.scalar == "true" {
-		from.kind = "message_echoes"
-	}
-	from.field, from.data = from.kind, item.compact()
-	from.subject = first(item, []string{"message", "mid"}, []string{"message_edit", "mid"}, []string{"postback", "mid"})
-	if own := referenceTime(item.get("timestamp")); own != "" {
-		from.time = own
-	}
-	return []summary{from}
+	return "messaging"
 }
 
-// first returns the first text at one of the paths.
-func first(t *tree, paths ...[]string) string {
+func referenceCall(from told, call *tree) []told {
+	if !call.isObject() {
+		return []told{unrecognized(from, call)}
+	}
+	from.kind, from.field, from.data = "calls", "calls", call.compact()
+	from.subject = first(call, "id", "marketing_messages_link_click_data.click_id").text()
+	from.itsTime = first(call, "timestamp", "metadata.timestamp")
+	if own := referenceTime(from.itsTime); own != "" {
+		from.time = own
+	}
+	from.key = callKey(call)
+	from.sides = customerOf(from.origin, first(call, "from"), first(call, "to", "recipient_id"), false)
+	return []told{from}
+}
+
+// first returns the first of the values at the paths that says something, or
+// nil. A 0 in a path is the first element of a list.
+func first(t *tree, paths ...string) *tree {
 	for _, path := range paths {
-		if text := t.get(path...).text(); text != "" {
-			return text
+		if at := t.get(strings.Split(path, ".")...); at.text() != "" {
+			return at
 		}
 	}
-	return ""
+	return nil
 }
 
 var decimal = regexp.MustCompile(`^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$`)

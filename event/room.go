@@ -25,7 +25,7 @@ func Held(events []Event) int {
 // What an update takes at most while it is read, what of it is an event
 // afterwards, and what an entry is.
 const (
-	updateRoom = 256
+	updateRoom = 304
 	eventSize  = 96
 	entrySize  = 32
 	digestSize = 64

@@ -162,8 +162,8 @@ const commentItem = "comment"
 // among all that has none.
 var whoOf = map[string][]member{
 	"messages":         {groupID, fromID, fromUserID},
-	"statuses":         {groupID, recipientID, recipientUserID},
-	"calls":            {groupID, fromID, fromUserID}, // that the customer makes
+	"statuses":         {recipientID, recipientUserID}, // of a message to a group, recipient_id is the group's
+	"calls":            {groupID, fromID, fromUserID},  // that the customer makes
 	"groups":           {groupID},
 	"message_echoes":   {groupID, toID, toUserID},
 	"user_preferences": {waID, userID},
