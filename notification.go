@@ -134,7 +134,7 @@ func tooMuch(needed int64) error { return refusedWith(errOverloaded, zap.Int64("
 // refuseDelivery returns the error that answers a notification which was not
 // delivered.
 func (h *Handler) refuseDelivery(w http.ResponseWriter, r *http.Request, err error) error {
-	if undelivered, ok := errors.AsType[*delivery.Undelivered](err); ok {
+	if undelivered, ok := errors.AsType[*delivery.UndeliveredError](err); ok {
 		setReason(r, observe.DeliveryFailed)
 		return caddyhttp.Error(undelivered.Status, undelivered)
 	}

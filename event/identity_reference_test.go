@@ -52,11 +52,13 @@ func (t told) whatTells() string {
 		field = said(t.fieldIs)
 	}
 	of := fmt.Sprintf("%q %q %q %q", t.object, said(t.origin), field, t.kind)
-	switch r := t.rule(); r {
+	switch r := t.rule(); r { //nolint:exhaustive // the others are counted
 	case byKey:
 		return fmt.Sprintf("%s %s %q", r, of, t.key)
 	case byData:
 		return fmt.Sprintf("%s %s %s", r, of, essence)
+	case byTime, byNone:
+		fallthrough
 	default:
 		return fmt.Sprintf("counted %s %q %s", of, said(t.sent), essence)
 	}

@@ -32,7 +32,7 @@ var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
 func pageFiles(t *testing.T, pages string) []string {
 	t.Helper()
 	var files []string
-	for _, pattern := range strings.Fields(pages) {
+	for pattern := range strings.FieldsSeq(pages) {
 		found, err := filepath.Glob(filepath.Join(harness.Repository, pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("got %d pages %s and error %v, want some", len(found), pattern, err)

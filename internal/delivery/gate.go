@@ -126,7 +126,7 @@ func (g *gate) note(lane store.Lane, f *Failure) {
 		return // about the event only
 	}
 	g.mu.Lock()
-	changed := false
+	var changed bool
 	if f == nil {
 		changed = g.succeeded()
 	} else {

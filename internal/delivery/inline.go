@@ -49,14 +49,14 @@ var (
 	ErrInFlight = errors.New("still being delivered")
 )
 
-// Undelivered is the error of a notification with events that failed.
-type Undelivered struct {
+// UndeliveredError is the error of a notification with events that failed.
+type UndeliveredError struct {
 	Status     int // to answer with: that of the first
 	Failed, Of int // events
 }
 
 // Error implements error.
-func (u *Undelivered) Error() string {
+func (u *UndeliveredError) Error() string {
 	return fmt.Sprintf("%s: %d of %d", observe.DeliveryFailed, u.Failed, u.Of)
 }
 
@@ -72,7 +72,7 @@ type delivery struct {
 
 // Deliver delivers the events of a notification. It returns nil once all of
 // them were delivered, now or before; else ErrStore, ErrInFlight, or an
-// *Undelivered.
+// *UndeliveredError.
 func (i *Inline) Deliver(n *Notification) error {
 	server, _ := n.Request.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	d := &delivery{
@@ -246,5 +246,5 @@ func (d *delivery) fold(failures []*Failure) error {
 		return nil
 	}
 	d.Told.Unsuccessful(failed)
-	return &Undelivered{Status: first.Reply, Failed: failed, Of: len(failures)}
+	return &UndeliveredError{Status: first.Reply, Failed: failed, Of: len(failures)}
 }

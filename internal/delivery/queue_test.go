@@ -159,6 +159,7 @@ func (q *testQueue) Settle(_ context.Context, _ string, outcomes []store.Outcome
 		switch o.Result {
 		case store.Again:
 			d.due, d.Attempt = o.At, d.Attempt+1
+		case store.Returned:
 		case store.Done, store.Dead:
 			q.waiting = slices.Delete(q.waiting, i, i+1)
 		}

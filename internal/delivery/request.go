@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func (s *Sender) header(ctx context.Context, o *Origin, m *Message) http.Header 
 		h[signatureHeader] = m.Signature
 	}
 	for name, values := range o.Header {
-		h[name] = values[:len(values):len(values)]
+		h[name] = slices.Clip(values)
 	}
 	observe.Propagate(ctx, h)
 	return h

@@ -21,8 +21,9 @@ var DefaultStore = json.RawMessage(`{"module":"memory"}`)
 
 // checkStore reports a store that is not registered.
 func checkStore(name string) error {
-	var names []string
-	for _, module := range caddy.GetModules(storeNamespace) {
+	modules := caddy.GetModules(storeNamespace)
+	names := make([]string, 0, len(modules))
+	for _, module := range modules {
 		names = append(names, module.ID.Name())
 	}
 	return rule.OneOf(name, names...)

@@ -57,7 +57,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		default:
 			w.told.StoreFailed("take", err)
-			failing.wait(ctx)
+			_ = failing.wait(ctx) // the next call finds out
 		}
 	}
 }

@@ -53,6 +53,7 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 		{"a commit needs no claim", commitAlone},
 		{"a commit ends the claim", commitEndsClaim},
 		{"windows end", windows},
+		{"a window may be of any length", longWindow},
 		{"a commit after the window starts another", secondWindow},
 		{"calls can be repeated", repeated},
 		{"many events keep their order", manyEvents},

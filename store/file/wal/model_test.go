@@ -111,7 +111,7 @@ func (m *model) stopAfter(ops int) {
 			return nil
 		}
 		if op.Kind == "write" {
-			return &waltest.Torn{Bytes: tear % (op.Length + 1), Err: waltest.ErrStopped}
+			return &waltest.TornError{Bytes: tear % (op.Length + 1), Err: waltest.ErrStopped}
 		}
 		return waltest.ErrStopped
 	})
@@ -128,7 +128,7 @@ func (m *model) failing() {
 		case !slices.Contains([]string{"write", "sync", "create", "preallocate", "syncdir", "truncate"}, op.Kind), random.IntN(one) > 0:
 			return nil
 		case op.Kind == "write":
-			return &waltest.Torn{Bytes: random.IntN(op.Length + 1), Err: cause}
+			return &waltest.TornError{Bytes: random.IntN(op.Length + 1), Err: cause}
 		}
 		return cause
 	})

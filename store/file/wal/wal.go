@@ -207,7 +207,7 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	if err := l.recover(); err != nil {
-		l.closeFiles()
+		_ = l.closeFiles()
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	l.running.Go(l.write)

@@ -124,7 +124,7 @@ func (q *Queue) stored(p wal.Position, r []byte, added func(*destination, store.
 		}
 		added(d, it.Number, q.add(d, it, s))
 	}
-	switch record.KindOf(r) {
+	switch record.KindOf(r) { //nolint:exhaustive // the others hold no delivery
 	case record.KindEvents:
 		err = record.Events(r, 0, func(o *record.Origin, e *record.Event) bool {
 			q.seen.add(e.Key, p, e.Until)

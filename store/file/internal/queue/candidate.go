@@ -27,7 +27,7 @@ type candidate struct {
 // eachDelivery calls visit with the deliveries of a record, in the order of
 // their numbers, and may leave out those before one.
 func eachDelivery(r []byte, from store.Number, visit func(c *candidate) (more bool)) error {
-	switch record.KindOf(r) {
+	switch record.KindOf(r) { //nolint:exhaustive // the others hold no delivery
 	case record.KindEvents:
 		return record.Events(r, from, func(o *record.Origin, e *record.Event) (more bool) {
 			c := candidate{origin: o, event: e, since: o.Accepted}

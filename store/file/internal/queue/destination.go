@@ -20,7 +20,7 @@ type destination struct {
 	paused   bool
 	pausedAt wal.Position // of the record that says so
 
-	waiting []*waiter // calls to Take, the first first
+	waiting []*waiter // calls to Take, in the order in which they came
 	stop    func()    // stops the timer
 	due     int64     // when the timer ends, 0 without one
 }

@@ -300,8 +300,9 @@ func (q *Queue) Stats(context.Context) (store.Stats, error) {
 	log := q.log.Stats()
 	q.mu.Lock()
 	stats := store.Stats{Bytes: log.Size, Capacity: q.o.Capacity, Free: q.o.Free(), Damaged: int64(len(log.Damage)) + q.damaged}
-	var oldest []func() time.Time
-	for _, d := range q.named() {
+	named := q.named()
+	oldest := make([]func() time.Time, 0, len(named))
+	for _, d := range named {
 		d.schedule.Pass(q.now())
 		s := store.DestinationStats{
 			Destination: d.name, Waiting: int64(d.schedule.Waiting()), UnderWay: int64(d.schedule.UnderWay()), Dead: d.schedule.Dead(), Paused: d.paused,

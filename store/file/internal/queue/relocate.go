@@ -122,8 +122,8 @@ func (q *Queue) moveAll(some []moving) error {
 	defer q.order.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var records [][]byte
 	some = slices.DeleteFunc(some, func(m moving) bool { return !m.unchanged() })
+	records := make([][]byte, 0, len(some))
 	for i := range some {
 		m := &some[i]
 		records = append(records, record.AppendMoved(nil, &m.origin, &m.event, m.deliveries))

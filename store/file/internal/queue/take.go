@@ -181,7 +181,7 @@ func deliver(r []byte, t schedule.Taken) (delivery store.Delivery, err error) {
 			Received: o.Received, Since: since, Attempt: t.Attempts + 1, Replay: t.Replay,
 		}
 	}
-	switch record.KindOf(r) {
+	switch record.KindOf(r) { //nolint:exhaustive // the others hold no delivery
 	case record.KindEvents:
 		err = record.Events(r, number, func(o *record.Origin, e *record.Event) bool {
 			e.Targets(func(i int, _ []byte, lanes []store.Lane) {

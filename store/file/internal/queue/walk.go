@@ -79,8 +79,7 @@ func (w *walk) up(from place, before store.Number, visit func(c *candidate) (mor
 // down visits deliveries below a place, the latest first.
 func (w *walk) down(from place, visit func(c *candidate) (more bool)) (next place, end bool, err error) {
 	if from.native {
-		for i := len(w.list) - 1; i >= 0; i-- {
-			s := w.list[i]
+		for i, s := range slices.Backward(w.list) {
 			if w.passed(s, i, 0, from.number) {
 				continue
 			}

@@ -32,16 +32,16 @@ type Op struct {
 	Length int    // of read and write
 }
 
-// A Torn error of a fault has a write put only so many bytes.
-type Torn struct {
+// A TornError of a fault has a write put only so many bytes.
+type TornError struct {
 	Bytes int
 	Err   error
 }
 
-func (t *Torn) Error() string { return fmt.Sprintf("after %d bytes: %v", t.Bytes, t.Err) }
+func (t *TornError) Error() string { return fmt.Sprintf("after %d bytes: %v", t.Bytes, t.Err) }
 
 // Unwrap returns the error without where it struck.
-func (t *Torn) Unwrap() error { return t.Err }
+func (t *TornError) Unwrap() error { return t.Err }
 
 // A Disk is a file system in memory, for one process at a time. What was
 // written, created, renamed or removed is there for whoever looks, but only
@@ -86,7 +86,7 @@ const sector = 512
 // the seed.
 func NewDisk(seed uint64) *Disk {
 	return &Disk{
-		random: rand.New(rand.NewPCG(seed, 0)),
+		random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // a seed repeats a run
 		files:  make(map[string]*inode), disk: make(map[string]*inode), locks: make(map[string]bool),
 	}
 }

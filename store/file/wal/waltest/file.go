@@ -41,7 +41,7 @@ func (f *file) WriteAt(b []byte, offset int64) (int, error) {
 	err := f.d.do(f.life, Op{"write", f.name, offset, len(b)})
 	if err != nil {
 		n = 0
-		if torn, ok := errors.AsType[*Torn](err); ok {
+		if torn, ok := errors.AsType[*TornError](err); ok {
 			n = min(torn.Bytes, len(b))
 		}
 	}
