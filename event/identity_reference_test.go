@@ -57,8 +57,6 @@ func (t told) whatTells() string {
 		return fmt.Sprintf("%s %s %q", r, of, t.key)
 	case byData:
 		return fmt.Sprintf("%s %s %s", r, of, essence)
-	case byTime, byNone:
-		fallthrough
 	default:
 		return fmt.Sprintf("counted %s %q %s", of, said(t.sent), essence)
 	}

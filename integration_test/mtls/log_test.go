@@ -144,7 +144,7 @@ func TestMissingCertificateIsLogged(t *testing.T) {
 func TestRefusedSubjectIsLogged(t *testing.T) {
 	for reason, subject := range map[string]string{
 		certWrongName:        "CN=evil.example,O=Evil",
-		certMalformedSubject: "/C=US/CN=" + metaName,
+		certMalformedSubject: "/CN=" + metaName + "/O=x",
 	} {
 		t.Run(reason, func(t *testing.T) {
 			g := harness.NewGateway(t, harness.PlainHTTP1)
