@@ -231,6 +231,10 @@ func appendPart(dst []byte, l literal, spaced bool) []byte {
 			value = appendCompact(nil, l, spaced)
 		}
 	}
-	dst = binary.AppendUvarint(append(dst, sort), uint64(len(value)))
+	if len(value) < 0x80 { // as AppendUvarint does
+		dst = append(dst, sort, byte(len(value)))
+	} else {
+		dst = binary.AppendUvarint(append(dst, sort), uint64(len(value)))
+	}
 	return append(dst, value...)
 }

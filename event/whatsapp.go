@@ -75,8 +75,10 @@ func (s *scanner) element(in place) {
 // and without the other arrays that give events.
 func (s *scanner) split() {
 	c := &s.change
-	if i := slices.IndexFunc(c.arrays, func(a array) bool { return a.kind == errorsKind }); i >= 0 && len(c.arrays) > 1 {
-		s.drop(i)
+	if len(c.arrays) > 1 {
+		if i := slices.IndexFunc(c.arrays, func(a array) bool { return a.kind == errorsKind }); i >= 0 {
+			s.drop(i)
+		}
 	}
 	phone := s.found[phoneNumberID]
 	keyed := s.literal(phone).present()
