@@ -29,7 +29,7 @@ func window(p Policy, e *event.Event) time.Duration {
 		return 0
 	case event.RetainBriefly:
 		return min(brief, p.WindowOf(e))
-	default:
-		return p.WindowOf(e)
+	case event.RetainWindow:
 	}
+	return p.WindowOf(e)
 }

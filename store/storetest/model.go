@@ -17,7 +17,8 @@ import (
 // calls take decides nothing.
 type model struct {
 	now        float64
-	reach      int // see QueueConfig
+	reach      int  // see QueueConfig
+	forgets    bool // likewise
 	events     []*modelEvent
 	deliveries []*modelDelivery // in the order in which they were accepted
 	seen       map[store.Key]float64
@@ -57,6 +58,12 @@ func newModel() *model {
 // String names a delivery in errors.
 func (d *modelDelivery) String() string {
 	return fmt.Sprintf("%q (number %d, %s to %s, lanes %d, replay: %t)", short(d.event.Body), d.number, d.state, d.destination, d.lanes, d.replay)
+}
+
+// isSettled reports whether nothing becomes of a delivery any more, unless it
+// is replayed.
+func (d *modelDelivery) isSettled() bool {
+	return d.state == store.DeliveryDone || d.state == store.Discarded || d.state == store.Unmatched
 }
 
 // short returns the end of a body, where bodies differ.

@@ -292,6 +292,9 @@ func (r *modelRun) filter() (f store.Filter) {
 func (r *modelRun) replay() error {
 	destination := r.destination()
 	f := r.filter()
+	if r.Forgets {
+		f.States = []store.DeliveryState{store.DeliveryDead}
+	}
 	limit, dry := 1+r.IntN(6), r.IntN(4) == 0
 	r.tell("to %s, limit %d, dry: %t", destination, limit, dry)
 	ctx, cancel := r.within()

@@ -121,7 +121,7 @@ func shrink(failing []operation, err error, run func([]operation) (int, string, 
 // failed, and what they did.
 func runOperations(t testing.TB, config QueueConfig, some []operation) (at int, told string, err error) {
 	r := &modelRun{queueCheck: newQueueCheck(t, config), model: newModel()}
-	r.model.reach = config.Reach
+	r.model.reach, r.model.forgets = config.Reach, config.Forgets
 	defer r.close()
 	for at, o := range some {
 		r.IntN = rand.New(rand.NewPCG(o.seed, 0)).IntN //nolint:gosec // a test that can be repeated

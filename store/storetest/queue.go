@@ -28,6 +28,10 @@ type QueueConfig struct {
 	// what is due, if memory bounds it. Default: all of them.
 	Reach int
 
+	// The queue may forget what is settled at any time. Only [TestModel] bears
+	// that.
+	Forgets bool
+
 	// How many random runs are compared with the model, and of how many
 	// operations. Default: 20 of 80. The environment variable
 	// STORETEST_RUNS sets another number, and STORETEST_SEED a first seed

@@ -19,7 +19,7 @@ type changing struct {
 }
 
 // changes starts or goes on to change what was there at the first call.
-func (q *Queue) changes(f *store.Filter, cursor string, limit int, live bool) (c changing, from place, err error) {
+func (q *Queue) changes(f *store.Filter, cursor string, limit int, live bool) (c changing, from store.Number, err error) {
 	q.order.Lock()
 	c.before = q.next
 	q.order.Unlock()
@@ -31,7 +31,7 @@ func (q *Queue) changes(f *store.Filter, cursor string, limit int, live bool) (c
 	} else if cursor != "" {
 		return c, from, errCursor
 	}
-	if from, err = parsePlace(at, place{}); err != nil {
+	if from, err = parseCursor(at, 0); err != nil {
 		return c, from, err
 	}
 	c.listing = listing{q: q, f: f, w: q.newWalk(live), known: make(map[store.Key][]*history)}
@@ -40,7 +40,7 @@ func (q *Queue) changes(f *store.Filter, cursor string, limit int, live bool) (c
 }
 
 // each visits the deliveries that fit, until enough is there.
-func (c *changing) each(ctx context.Context, from place, visit func(c *candidate) (enough bool, err error)) (next string, err error) {
+func (c *changing) each(ctx context.Context, from store.Number, visit func(c *candidate) (enough bool, err error)) (next string, err error) {
 	at, end, failed := c.w.up(from, c.before, func(of *candidate) bool {
 		if ctx.Err() != nil || !of.fits(c.f) {
 			return ctx.Err() == nil
@@ -49,7 +49,7 @@ func (c *changing) each(ctx context.Context, from place, visit func(c *candidate
 		if state, _, err = c.state(of); err != nil {
 			return false
 		}
-		if len(c.f.States) > 0 && !slices.Contains(c.f.States, state) {
+		if state == 0 || len(c.f.States) > 0 && !slices.Contains(c.f.States, state) {
 			return true
 		}
 		var enough bool
@@ -66,7 +66,7 @@ func (c *changing) each(ctx context.Context, from place, visit func(c *candidate
 	case end:
 		return "", nil
 	}
-	return fmt.Sprintf("%s-%d", at, c.before), nil
+	return fmt.Sprintf("%d-%d", at, c.before), nil
 }
 
 // Replay implements store.Operator.

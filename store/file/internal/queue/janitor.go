@@ -121,8 +121,16 @@ func (q *Queue) remove(ctx context.Context, pressure bool) error {
 		if err := q.log.Sync(ctx); err != nil {
 			return err
 		}
+		q.mu.Lock()
+		due := q.snapshotAt.Segment() <= list[len(list)-1]
+		q.mu.Unlock()
+		if due {
+			if err := q.snapshot(); err != nil { // which must not keep what takes the room for it
+				q.zap.Warn("writing a snapshot", zap.Error(err))
+			}
+		}
 		for _, number := range list {
-			if err := q.removeSegment(number); err != nil {
+			if removed, err := q.removeSegment(number); err != nil || !removed {
 				return err
 			}
 		}
@@ -189,18 +197,19 @@ func (q *Queue) sealIdle(ctx context.Context, pressure bool) error {
 	return q.log.Seal(ctx)
 }
 
-// removeSegment removes a segment in which nothing is left.
-func (q *Queue) removeSegment(number uint32) error {
+// removeSegment removes a segment, unless something is left in it that has
+// changed while it was to be moved.
+func (q *Queue) removeSegment(number uint32) (removed bool, err error) {
 	q.mu.Lock()
 	if s := q.segments[number]; s != nil && s.live > 0 {
 		q.mu.Unlock()
-		return nil // a replay, or it could not be moved
+		return false, nil
 	}
 	delete(q.segments, number)
 	q.known = slices.DeleteFunc(q.known, func(s *segment) bool { return s.number == number })
 	q.moved = slices.DeleteFunc(slices.Clone(q.moved), func(m movedDelivery) bool { return m.position.Segment() == number })
 	q.mu.Unlock()
-	return q.log.Remove(number)
+	return true, q.log.Remove(number)
 }
 
 // makeRoom removes what is settled, and reports whether it removed anything.

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -52,6 +53,7 @@ func (q *Queue) load() error {
 		return err
 	}
 	q.move(l.moves)
+	l.dropRemoved()
 	if l.bad > 0 {
 		q.zap.Error("records of an unknown format, perhaps of a later version", zap.Int("number", l.bad))
 	}
@@ -136,6 +138,7 @@ func (l *loading) movedTo(p wal.Position, r []byte) error {
 		return err
 	}
 	l.seen.add(e.Key, p, e.Until)
+	from := wal.Position(record.MovedFrom(r))
 	s := l.segment(p.Segment())
 	moved := make([]movedDelivery, 0, len(deliveries))
 	for i := range deliveries {
@@ -143,6 +146,14 @@ func (l *loading) movedTo(p wal.Position, r []byte) error {
 		moved = append(moved, movedDelivery{m.Number, p})
 		l.next = max(l.next, m.Number+1)
 		k, ok := l.known[m.Number]
+		if d := l.destination(m.Destination); !ok && d.isBeyond(m.Number) {
+			// It had an entry in the process that moved it, and so had those
+			// ahead of it, which were moved before.
+			d.beyond.gone.add(m.Number)
+			d.beyond.left(from.Segment())
+			delete(d.beyond.tried, m.Number)
+			l.segment(from.Segment()).live--
+		}
 		switch {
 		case ok:
 			l.segment(wal.Position(k.d.schedule.Move(k.ref, k.dead, uint64(p))).Segment()).live--
@@ -156,6 +167,43 @@ func (l *loading) movedTo(p wal.Position, r []byte) error {
 	}
 	l.moves = append(l.moves, moved...)
 	return nil
+}
+
+// dropRemoved forgets what the snapshot has of segments that are gone. Before
+// they were removed, everything in them was settled, or moved.
+func (l *loading) dropRemoved() {
+	there := make(map[uint32]bool)
+	for _, s := range l.log.Segments() {
+		there[s.Number] = true
+	}
+	for number := range l.segments {
+		if there[number] {
+			continue
+		}
+		delete(l.segments, number)
+		for _, d := range l.destinations {
+			for _, o := range openOf(d, number) {
+				if o.view.State == store.DeliveryDead {
+					d.schedule.Unbury(o.view.Ref)
+				} else {
+					d.schedule.Remove(o.view.Ref)
+				}
+			}
+			if d.beyond != nil {
+				d.beyond.count -= d.beyond.in[number]
+				delete(d.beyond.in, number)
+			}
+		}
+	}
+	l.moved = slices.DeleteFunc(l.moved, func(m movedDelivery) bool { return !there[m.position.Segment()] })
+}
+
+// openOf returns the entries of a destination in a segment.
+func openOf(d *destination, segment uint32) (all []open) {
+	for n := range d.schedule.Chunks() {
+		d.schedule.Look(n, uint64(segment)<<32, uint64(segment+1)<<32, func(v schedule.View) { all = append(all, open{d, v}) })
+	}
+	return all
 }
 
 func addMoved(d *destination, p wal.Position, e *record.Event, m *record.Delivery) loaded {

@@ -3,8 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +28,7 @@ func (q *Queue) Story(_ context.Context, key store.Key) ([]store.Story, error) {
 
 // List implements store.Operator.
 func (q *Queue) List(ctx context.Context, f store.Filter, cursor string, limit int) (found []store.Summary, next string, err error) {
-	from, err := parsePlace(cursor, place{native: true, number: ^store.Number(0)})
+	from, err := parseCursor(cursor, ^store.Number(0))
 	if err != nil || limit <= 0 {
 		return nil, "", err
 	}
@@ -45,7 +45,7 @@ func (q *Queue) List(ctx context.Context, f store.Filter, cursor string, limit i
 		return err == nil && ctx.Err() == nil && len(found) < limit
 	}
 	var end bool
-	var at place
+	var at store.Number
 	if len(f.Keys) > 0 {
 		at, end, err = q.eachOf(f.Keys, from, visit)
 	} else {
@@ -59,7 +59,7 @@ func (q *Queue) List(ctx context.Context, f store.Filter, cursor string, limit i
 	case end:
 		return found, "", nil
 	}
-	return found, at.String(), nil
+	return found, strconv.FormatUint(uint64(at), 10), nil
 }
 
 // onlyLive reports whether a filter finds nothing that is settled.
@@ -69,33 +69,23 @@ func onlyLive(states []store.DeliveryState) bool {
 	})
 }
 
-// String returns the place as a cursor.
-func (p place) String() string {
-	if p.native {
-		return fmt.Sprintf("n%d", p.number)
-	}
-	return fmt.Sprintf("m%d", p.number)
-}
-
 var errCursor = errors.New("the cursor is not one of this queue's")
 
-// parsePlace returns the place of a cursor, or the one to start from.
-func parsePlace(cursor string, start place) (p place, err error) {
+// parseCursor returns the number of a cursor, or the one to start from.
+func parseCursor(cursor string, start store.Number) (store.Number, error) {
 	if cursor == "" {
 		return start, nil
 	}
-	if p.native = strings.HasPrefix(cursor, "n"); !p.native && cursor[0] != 'm' {
-		return p, errCursor
+	n, err := strconv.ParseUint(cursor, 10, 64)
+	if err != nil {
+		return 0, errCursor
 	}
-	if n, err := fmt.Sscanf(cursor[1:], "%d", &p.number); n != 1 || err != nil {
-		return p, errCursor
-	}
-	return p, nil
+	return store.Number(n), nil
 }
 
 // eachOf visits the deliveries of the events with some keys below a place, the
 // latest first.
-func (q *Queue) eachOf(keys []store.Key, from place, visit func(c *candidate) (more bool)) (next place, end bool, err error) {
+func (q *Queue) eachOf(keys []store.Key, from store.Number, visit func(c *candidate) (more bool)) (next store.Number, end bool, err error) {
 	var found []candidate
 	done := make(map[store.Key]bool)
 	for _, key := range keys {
@@ -113,8 +103,8 @@ func (q *Queue) eachOf(keys []store.Key, from place, visit func(c *candidate) (m
 	}
 	slices.SortFunc(found, func(a, b candidate) int { return compare(b.number, a.number) })
 	for i := range found {
-		if c := &found[i]; c.number < from.number {
-			if from.number = c.number; !visit(c) {
+		if c := &found[i]; c.number < from {
+			if from = c.number; !visit(c) {
 				return from, false, nil
 			}
 		}
@@ -190,16 +180,24 @@ func (l *listing) state(c *candidate) (state store.DeliveryState, d *past, err e
 	switch {
 	case isOpen:
 		return o.view.State, d, nil
+	case d == nil && l.gone(c):
+		return 0, nil, nil
 	case d == nil:
-		return store.DeliveryDone, nil, nil // its outcome is gone
+		return store.DeliveryDone, nil, nil // its outcome cannot be read
 	}
 	return d.State, d, nil
+}
+
+// gone reports whether the record of a delivery was removed since it was read.
+func (l *listing) gone(c *candidate) bool {
+	_, err := l.q.log.Read(c.position, nil)
+	return errors.Is(err, wal.ErrNotFound)
 }
 
 // summary returns what a list shows of a delivery, if its state fits.
 func (l *listing) summary(c *candidate) (s store.Summary, fits bool, err error) {
 	state, d, err := l.state(c)
-	if err != nil || len(l.f.States) > 0 && !slices.Contains(l.f.States, state) {
+	if err != nil || state == 0 || len(l.f.States) > 0 && !slices.Contains(l.f.States, state) {
 		return s, false, err
 	}
 	s = store.Summary{
@@ -231,8 +229,8 @@ const lookChunks = 16
 
 // open returns what is known in memory of a delivery, if it is not settled.
 func (w *walk) open(c *candidate) (o open, ok bool) {
-	segment := c.position.Segment()
 	for {
+		segment := c.position.Segment()
 		known := w.status[segment]
 		if known == nil {
 			known = w.q.openIn(segment)
@@ -250,11 +248,17 @@ func (w *walk) open(c *candidate) (o open, ok bool) {
 			return o, true
 		}
 		current := known.reads == w.q.reads
+		at, moved := findMoved(w.q.moved, c.number)
+		if moved = moved && w.q.moved[at].position != c.position; moved {
+			c.position = w.q.moved[at].position
+		}
 		w.q.mu.Unlock()
-		if current {
+		if current && !moved {
 			return o, false
 		}
-		delete(w.status, segment) // it may have got an entry since
+		if !current { // it may have got an entry since
+			delete(w.status, segment)
+		}
 	}
 }
 
@@ -309,7 +313,7 @@ func (q *Queue) Stats(context.Context) (store.Stats, error) {
 		}
 		since := func() time.Time { return time.Time{} }
 		if v, ok := d.schedule.Oldest(); ok {
-			since = func() time.Time { return q.since(wal.Position(v.Position), v.Number) }
+			since = func() time.Time { return q.sinceOldest(d, v) }
 		}
 		if b := d.beyond; b != nil {
 			if s.Waiting += int64(b.count); d.schedule.Open() == 0 && b.count > 0 {
@@ -324,6 +328,22 @@ func (q *Queue) Stats(context.Context) (store.Stats, error) {
 		stats.Destinations[i].Oldest = since()
 	}
 	return stats, nil
+}
+
+// sinceOldest returns since when the oldest delivery in a schedule has been
+// waiting. It may leave meanwhile, or move.
+func (q *Queue) sinceOldest(d *destination, v schedule.View) (since time.Time) {
+	for ok := true; ok; {
+		if since = q.since(wal.Position(v.Position), v.Number); !since.IsZero() {
+			break
+		}
+		before := v
+		q.mu.Lock()
+		v, ok = d.schedule.Oldest()
+		q.mu.Unlock()
+		ok = ok && (v.Number != before.Number || v.Position != before.Position)
+	}
+	return since
 }
 
 // since returns since when a delivery has been waiting, zero if it is gone.
@@ -364,7 +384,7 @@ func (q *Queue) sinceBeyond(d *destination, from wal.Position) (since time.Time)
 	v, ok := d.schedule.Oldest() // it may have got an entry meanwhile
 	q.mu.Unlock()
 	if ok && (v.Number < number || since.IsZero()) {
-		return q.since(wal.Position(v.Position), v.Number)
+		return q.sinceOldest(d, v)
 	}
 	return since
 }

@@ -212,6 +212,8 @@ func (h *Handle) Close() error {
 // A write is records with deliveries on their way to the disk.
 type write struct {
 	records [][]byte
+	first   store.Number // that the records could have
+	moving  []moving     // if they are moved
 	batch   *wal.Batch
 	keys    []store.Key   // those that are in flight with it
 	done    chan struct{} // closed when it was applied, or failed
@@ -229,6 +231,7 @@ func (q *Queue) begin(ctx context.Context, w *write, bases []int, numbers int) (
 	if w.batch, err = q.log.Begin(ctx, w.records...); err != nil {
 		return err
 	}
+	w.first = q.next
 	q.next += store.Number(numbers)
 	q.written(w.batch)
 	q.mu.Lock()
@@ -277,7 +280,11 @@ func (q *Queue) applyPending() {
 		}
 		q.pending[0] = nil
 		q.pending = q.pending[1:]
-		if w.err = asQueueError(w.batch.Wait(context.Background())); w.err == nil {
+		switch w.err = asQueueError(w.batch.Wait(context.Background())); {
+		case w.err != nil:
+		case w.moving != nil:
+			q.applyMove(w)
+		default:
 			w.err = q.apply(w)
 		}
 		q.land(w)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"encoding/hex"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -204,6 +205,35 @@ func TestQueueIsItsModel(t *testing.T) {
 				Runs:     8,
 				Steps:    test.steps,
 			})
+		})
+	}
+}
+
+// TestQueueIsItsModelWhileItForgets has everything that is settled removed, and
+// what is not moved out of its way, all the time.
+func TestQueueIsItsModelWhileItForgets(t *testing.T) {
+	for _, indexed := range []int{1000, 4} {
+		storetest.TestModel(t, storetest.QueueConfig{
+			New: func(t testing.TB) storetest.QueueSubject {
+				c := newClock()
+				p := newProcess(t, Options{SegmentSize: 64 << 10, Indexed: indexed, Clock: c}, 1)
+				tidy := func() {
+					for _, q := range p.queues {
+						if err := errors.Join(q.log.Seal(t.Context()), q.remove(t.Context(), false)); err != nil {
+							t.Errorf("got error %v, want none", err)
+						}
+					}
+				}
+				return storetest.QueueSubject{
+					Open: p.open, Now: c.Now,
+					Advance: func(d time.Duration) { c.advance(d); tidy() },
+					Crash:   func() { tidy(); p.kill() },
+				}
+			},
+			Patience: 5 * time.Millisecond,
+			Forgets:  true,
+			Reach:    indexed / 2,
+			Runs:     20,
 		})
 	}
 }

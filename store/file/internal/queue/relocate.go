@@ -20,6 +20,9 @@ func (q *Queue) moveOut(ctx context.Context, number uint32) error {
 		return err
 	}
 	known := q.openIn(number).open
+	if err := q.log.Sync(ctx); err != nil { // so that all of their attempts can be read
+		return err
+	}
 	numbers := slices.Sorted(maps.Keys(known))
 	var some []moving
 	size := 0
@@ -118,41 +121,59 @@ func pastOf(all []*history, c *candidate, o open) record.Delivery {
 
 // moveAll moves events, unless they have changed since they were looked at.
 func (q *Queue) moveAll(some []moving) error {
+	w, err := q.beginMove(some)
+	if w == nil || err != nil {
+		return err
+	}
+	return q.wait(context.Background(), w)
+}
+
+func (q *Queue) beginMove(some []moving) (w *write, err error) {
 	q.order.Lock()
 	defer q.order.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	some = slices.DeleteFunc(some, func(m moving) bool { return !m.unchanged() })
-	records := make([][]byte, 0, len(some))
-	for i := range some {
-		m := &some[i]
-		records = append(records, record.AppendMoved(nil, &m.origin, &m.event, m.deliveries))
+	w = &write{done: make(chan struct{}), first: q.next}
+	w.moving = slices.DeleteFunc(some, func(m moving) bool { return !m.unchanged() })
+	for i := range w.moving {
+		m := &w.moving[i]
+		w.records = append(w.records, record.AppendMoved(nil, uint64(m.from), &m.origin, &m.event, m.deliveries))
 	}
-	if len(records) == 0 {
-		return nil
+	if len(w.records) == 0 {
+		return nil, nil
 	}
-	batch, err := q.log.BeginLazy(records...)
-	if err != nil {
-		return err
+	if w.batch, err = q.log.BeginLazy(w.records...); err != nil {
+		return nil, err
 	}
-	q.written(batch)
+	q.written(w.batch)
+	q.pending = append(q.pending, w)
+	return w, nil
+}
+
+// applyMove has the entries of what was moved say where it is. The lock mu is
+// held.
+func (q *Queue) applyMove(w *write) {
 	var moved []movedDelivery
-	for i := range some {
-		m, p := &some[i], batch.Positions[i]
+	for i := range w.moving {
+		m, p := &w.moving[i], w.batch.Positions[i]
 		q.seen.add(m.event.Key, p, m.event.Until)
 		s := q.segment(p.Segment())
 		for j, o := range m.open {
 			moved = append(moved, movedDelivery{m.deliveries[j].Number, p})
-			if o.d != nil {
-				o.d.schedule.Move(o.view.Ref, o.view.State == store.DeliveryDead, uint64(p))
-				q.segment(m.from.Segment()).live--
-				s.live++
-				s.total++
+			if o.d == nil {
+				continue
 			}
+			v, ok := o.d.schedule.Current(o.view)
+			if !ok {
+				continue // it was settled meanwhile
+			}
+			o.d.schedule.Move(v.Ref, v.State == store.DeliveryDead, uint64(p))
+			q.segment(m.from.Segment()).live--
+			s.live++
+			s.total++
 		}
 	}
 	q.move(moved)
-	return nil
 }
 
 // unchanged reports whether nothing has become of an event since it was looked

@@ -166,13 +166,14 @@ func (l *loading) snapshotEntries(r *snapshotReader, d *destination) {
 		var ref schedule.Ref
 		if dead {
 			ref = d.schedule.AddDead(it, cause)
-			if d.isBeyond(it.Number) { // it was when the snapshot was begun
-				d.beyond.gone.add(it.Number)
-				d.beyond.left(wal.Position(it.Position).Segment())
-				l.segment(wal.Position(it.Position).Segment()).live--
-			}
 		} else {
 			ref = d.schedule.Add(it)
+		}
+		if d.isBeyond(it.Number) { // it was when the snapshot was begun
+			segment := l.segmentOf(it.Number)
+			d.beyond.gone.add(it.Number)
+			d.beyond.left(segment)
+			l.segment(segment).live--
 		}
 		l.known[it.Number] = loaded{d, ref, dead}
 		l.segment(wal.Position(it.Position).Segment()).live++

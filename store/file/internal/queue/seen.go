@@ -20,7 +20,13 @@ type seenEntry struct {
 }
 
 func openSeen(dir string, o Options) (*seenIndex, error) {
-	return &seenIndex{m: make(map[store.Key][]seenEntry)}, nil
+	dbgMu.Lock()
+	defer dbgMu.Unlock()
+	k := dbgKey{o.Clock, dir}
+	if dbg[k] == nil {
+		dbg[k] = &seenIndex{m: make(map[store.Key][]seenEntry)}
+	}
+	return dbg[k], nil
 }
 
 func (s *seenIndex) add(key store.Key, p wal.Position, until time.Time) {
@@ -54,3 +60,11 @@ func (s *seenIndex) close() error { return nil }
 func (s *seenIndex) expire(now time.Time) error { return nil }
 
 func (s *seenIndex) from() wal.Position { return 0 }
+
+type dbgKey struct {
+	c   Clock
+	dir string
+}
+
+var dbgMu sync.Mutex
+var dbg = map[dbgKey]*seenIndex{}

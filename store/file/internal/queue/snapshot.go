@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/record"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/schedule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
@@ -83,7 +82,7 @@ func (q *Queue) snapshot() (err error) {
 	q.mu.Lock()
 	from, next := q.applied(), q.next
 	if len(q.pending) > 0 {
-		next = record.Number(q.pending[0].records[0])
+		next = q.pending[0].first
 	} else {
 		from = max(from, q.last+1)
 	}
@@ -124,8 +123,8 @@ func (q *Queue) snapshot() (err error) {
 	return q.removeSnapshots()
 }
 
-// putHead puts what has no entry, and returns the destinations, and before
-// which number they have entries. The locks are held.
+// putHead puts what has no entry, and returns which entries belong to it. The
+// locks are held.
 func (q *Queue) putHead(w *snapshotWriter, next store.Number) (ends []snapshotEnd) {
 	w.uint(uint64(len(q.segments)))
 	for _, s := range q.sorted() {
@@ -145,10 +144,8 @@ func (q *Queue) putHead(w *snapshotWriter, next store.Number) (ends []snapshotEn
 		w.text(d.name)
 		w.bool(d.paused)
 		w.uint(uint64(d.pausedAt))
-		end := next
 		w.bool(d.beyond != nil)
 		if b := d.beyond; b != nil {
-			end = min(end, b.number)
 			w.uint(uint64(b.number))
 			w.uint(uint64(b.from))
 			w.uint(uint64(b.count))
@@ -171,16 +168,31 @@ func (q *Queue) putHead(w *snapshotWriter, next store.Number) (ends []snapshotEn
 				}
 			}
 		}
-		ends = append(ends, snapshotEnd{d, end, next})
+		ends = append(ends, newSnapshotEnd(d, next))
 	}
 	return ends
 }
 
-// A snapshotEnd is before which numbers a destination's deliveries are in a
-// snapshot: those that are not beyond the schedule, and those that are dead.
+// A snapshotEnd is which entries of a destination belong to a snapshot: those
+// of deliveries that were not beyond the schedule when it was begun, or that
+// have died or were moved, and will not be found by reading on.
 type snapshotEnd struct {
 	d         *destination
-	end, next store.Number
+	next      store.Number // of what is found in the log
+	beyond    *beyond
+	beyondEnd store.Number
+}
+
+func newSnapshotEnd(d *destination, next store.Number) snapshotEnd {
+	e := snapshotEnd{d: d, next: next, beyond: d.beyond, beyondEnd: next}
+	if d.beyond != nil {
+		e.beyondEnd = d.beyond.number
+	}
+	return e
+}
+
+func (e *snapshotEnd) has(v schedule.View) bool {
+	return v.Number < e.beyondEnd || v.State == store.DeliveryDead || e.beyond != nil && e.beyond.gone.has(v.Number)
 }
 
 // putEntries puts the entries of the destinations, and the checksum. An entry
@@ -194,7 +206,7 @@ func (q *Queue) putEntries(w *snapshotWriter, ends []snapshotEnd) error {
 				break
 			}
 			e.d.schedule.Look(n, 0, ^uint64(0), func(v schedule.View) {
-				if v.Number < e.end || v.State == store.DeliveryDead && v.Number < e.next {
+				if v.Number < e.next && e.has(v) {
 					q.putEntry(w, e.d, v)
 				}
 			})

@@ -10,8 +10,9 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
-// A walk goes through the deliveries that are stored, by their numbers. Those
-// that were moved come first, for they are the oldest.
+// A walk goes through the deliveries that are stored, in the order of their
+// numbers. Those that were moved are found by a list of their own, and come in
+// between.
 type walk struct {
 	q      *Queue
 	moved  []movedDelivery
@@ -31,93 +32,142 @@ func (q *Queue) newWalk(live bool) *walk {
 	return &walk{q: q, moved: q.moved, list: q.sorted(), status: make(map[uint32]*status), budget: walkBudget, live: live}
 }
 
-// A place is where a walk goes on.
-type place struct {
-	native bool // behind those that were moved
-	number store.Number
+// A step is where a walk is.
+type step struct {
+	number store.Number // the next one, upwards, or the last one, downwards
+	visit  func(c *candidate) (more bool)
 }
 
-// up visits deliveries from a place on, before a number. It returns where to go
-// on, if it has not come to the end.
-func (w *walk) up(from place, before store.Number, visit func(c *candidate) (more bool)) (next place, end bool, err error) {
-	if !from.native {
-		at, _ := findMoved(w.moved, from.number)
-		for _, m := range w.moved[at:] {
-			if w.spent() {
-				return place{number: m.number}, false, nil
-			}
-			if more, err := w.read(m.position, m.number, m.number+1, visit); err != nil || !more {
-				return place{number: m.number + 1}, false, err
-			}
-		}
-		from = place{native: true}
-	}
+// up visits deliveries from a number on, before another one. It returns where
+// to go on, if it has not come to the end.
+func (w *walk) up(from, before store.Number, visit func(c *candidate) (more bool)) (next store.Number, end bool, err error) {
+	at := &step{from, visit}
 	for i, s := range w.list {
-		if w.passed(s, i, from.number, before) {
+		if w.passed(s, i, at.number, before) {
 			continue
 		}
-		offsets, at, err := w.search(s, from.number)
+		offsets, first, err := w.search(s, at.number)
 		if err != nil {
-			return from, false, err
+			return at.number, false, err
 		}
-		for _, offset := range offsets[max(0, at-1):] {
+		for _, offset := range offsets[max(0, first-1):] {
 			if w.spent() {
-				return from, false, nil
+				return at.number, false, nil
 			}
-			more, err := w.read(s.position(offset), from.number, before, func(c *candidate) bool {
-				from.number = c.number + 1
-				return w.wasMoved(c) || visit(c)
+			more, err := w.read(s.position(offset), at.number, before, func(c *candidate) bool {
+				if w.wasMoved(c) {
+					return true
+				}
+				more, failed := w.movedUp(at, c.number)
+				if err = failed; !more || err != nil {
+					return false
+				}
+				at.number = c.number + 1
+				return visit(c)
 			})
 			if err != nil || !more {
-				return from, false, err
+				return at.number, false, err
 			}
 		}
 	}
-	return place{}, true, nil
+	more, err := w.movedUp(at, before)
+	return at.number, more, err
 }
 
-// down visits deliveries below a place, the latest first.
-func (w *walk) down(from place, visit func(c *candidate) (more bool)) (next place, end bool, err error) {
-	if from.native {
-		for i, s := range slices.Backward(w.list) {
-			if w.passed(s, i, 0, from.number) {
-				continue
-			}
-			offsets, at, err := w.search(s, from.number)
-			if err != nil {
-				return from, false, err
-			}
-			for _, offset := range slices.Backward(offsets[:at]) {
-				if w.spent() {
-					return from, false, nil
-				}
-				var found []candidate
-				if _, err := w.read(s.position(offset), 0, from.number, func(c *candidate) bool {
-					found = append(found, *c)
-					return true
-				}); err != nil {
-					return from, false, err
-				}
-				for _, c := range slices.Backward(found) {
-					from.number = c.number
-					if !w.wasMoved(&c) && !visit(&c) {
-						return from, false, nil
-					}
-				}
-			}
+// movedUp visits those that were moved, before a number.
+func (w *walk) movedUp(at *step, before store.Number) (more bool, err error) {
+	for w.refresh(); ; {
+		i, _ := findMoved(w.moved, at.number)
+		if i == len(w.moved) || w.moved[i].number >= before {
+			return true, nil
 		}
-		from = place{number: ^store.Number(0)}
-	}
-	at, _ := findMoved(w.moved, from.number)
-	for _, m := range slices.Backward(w.moved[:at]) {
 		if w.spent() {
-			return place{number: m.number + 1}, false, nil
+			return false, nil
 		}
-		if more, err := w.read(m.position, m.number, m.number+1, visit); err != nil || !more {
-			return place{number: m.number}, false, err
+		m := w.moved[i]
+		at.number = m.number + 1
+		if more, err := w.readMoved(m, at.visit); err != nil || !more {
+			return false, err
 		}
 	}
-	return place{}, true, nil
+}
+
+// down visits deliveries below a number, the latest first.
+func (w *walk) down(from store.Number, visit func(c *candidate) (more bool)) (next store.Number, end bool, err error) {
+	at := &step{from, visit}
+	for i := len(w.list) - 1; i >= 0; i-- {
+		s := w.list[i]
+		if w.passed(s, i, 0, at.number) {
+			continue
+		}
+		offsets, behind, err := w.search(s, at.number)
+		if err != nil {
+			return at.number, false, err
+		}
+		for _, offset := range slices.Backward(offsets[:behind]) {
+			if w.spent() {
+				return at.number, false, nil
+			}
+			var found []candidate
+			if _, err := w.read(s.position(offset), 0, at.number, func(c *candidate) bool {
+				found = append(found, *c)
+				return true
+			}); err != nil {
+				return at.number, false, err
+			}
+			for _, c := range slices.Backward(found) {
+				if w.wasMoved(&c) {
+					continue
+				}
+				if more, err := w.movedDown(at, c.number); err != nil || !more {
+					return at.number, false, err
+				}
+				if at.number = c.number; !visit(&c) {
+					return at.number, false, nil
+				}
+			}
+		}
+	}
+	more, err := w.movedDown(at, 0)
+	return at.number, more, err
+}
+
+// movedDown visits those that were moved, behind a number.
+func (w *walk) movedDown(at *step, behind store.Number) (more bool, err error) {
+	for w.refresh(); ; {
+		i, _ := findMoved(w.moved, at.number)
+		if i == 0 || w.moved[i-1].number <= behind {
+			return true, nil
+		}
+		if w.spent() {
+			return false, nil
+		}
+		m := w.moved[i-1]
+		at.number = m.number
+		if more, err := w.readMoved(m, at.visit); err != nil || !more {
+			return false, err
+		}
+	}
+}
+
+// refresh looks at what was moved by now.
+func (w *walk) refresh() {
+	w.q.mu.Lock()
+	defer w.q.mu.Unlock()
+	w.moved = w.q.moved
+}
+
+// readMoved visits a delivery that was moved.
+func (w *walk) readMoved(m movedDelivery, visit func(c *candidate) (more bool)) (more bool, err error) {
+	visited := false
+	more, err = w.read(m.position, m.number, m.number+1, func(c *candidate) bool {
+		visited = true
+		return visit(c)
+	})
+	if i, ok := findMoved(w.moved, m.number); !visited && ok && w.moved[i].position != m.position {
+		return w.readMoved(w.moved[i], visit) // it was moved again
+	}
+	return more, err
 }
 
 // passed reports whether nothing in a segment is to be visited.
@@ -181,6 +231,9 @@ func (w *walk) read(p wal.Position, from, before store.Number, visit func(c *can
 			more = visit(c)
 			return more
 		})
+	}
+	if errors.Is(err, wal.ErrNotFound) { // what was there is settled, or was moved
+		w.refresh()
 	}
 	if skipped(err) {
 		return true, nil

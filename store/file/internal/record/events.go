@@ -229,9 +229,9 @@ type Delivery struct {
 	Attempts int // of which the story may miss some
 }
 
-// AppendMoved appends a Moved record.
-func AppendMoved(b []byte, o *Origin, e *Event, deliveries []Delivery) []byte {
-	b = appendHead(b, KindMoved, 0)
+// AppendMoved appends a Moved record of an event whose record was elsewhere.
+func AppendMoved(b []byte, from uint64, o *Origin, e *Event, deliveries []Delivery) []byte {
+	b = appendHead(b, KindMoved, store.Number(from))
 	b = binary.AppendUvarint(b, uint64(e.ID))
 	b = binary.AppendUvarint(b, uint64(len(deliveries)))
 	for i := range deliveries {
@@ -252,6 +252,9 @@ func AppendMoved(b []byte, o *Origin, e *Event, deliveries []Delivery) []byte {
 	}
 	return appendOrigin(b, o, e)
 }
+
+// MovedFrom returns where the event of a Moved record was.
+func MovedFrom(b []byte) uint64 { return uint64(Number(b)) }
 
 // ReadMoved reads a Moved record.
 func ReadMoved(b []byte) (o Origin, e Event, deliveries []Delivery, err error) {

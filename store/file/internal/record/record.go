@@ -7,7 +7,7 @@
 //
 //	Events    number of the first delivery | accepted | received | origin | events
 //	Replay    number | id | accepted | since | received | origin | event | target
-//	Moved     0 | id | accepted | received | origin | event | deliveries
+//	Moved     position | id | accepted | received | origin | event | deliveries
 //	Outcomes  0 | at | destination | outcomes
 //	Discards  0 | at | destination | deliveries
 //	Pause     0 | paused | destination

@@ -98,6 +98,17 @@ func (s *Schedule) Is(ref Ref, dead bool, number store.Number) bool {
 	return s.entries.valid(ref) && s.entries.get(ref).number == number && !s.entries.get(ref).is(flagPlace)
 }
 
+// Current returns a delivery as it is by now, which may be dead since.
+func (s *Schedule) Current(v View) (now View, ok bool) {
+	switch dead := v.State == store.DeliveryDead; {
+	case !s.Is(v.Ref, dead, v.Number):
+		return s.Find(v.Number)
+	case dead:
+		return s.buried(v.Ref, s.dead.get(v.Ref)), true
+	}
+	return s.view(v.Ref, s.entries.get(v.Ref)), true
+}
+
 // IsUnderWay reports whether the delivery with a number is under way.
 func (s *Schedule) IsUnderWay(number store.Number) (is bool) {
 	for n := range s.claims.chunks {
