@@ -61,10 +61,7 @@ func (q *Queue) reserve(ctx context.Context, n *store.Notification, w *write) (r
 	now := q.o.Clock.Now()
 	for i := range n.Events {
 		if e := &n.Events[i]; e.Window > 0 && !repeats[i] {
-			if repeats[i], err = q.seen.seen(e.Key, now); err != nil {
-				q.release(w)
-				return nil, err
-			}
+			repeats[i] = q.seen.seen(e.Key, now)
 		}
 	}
 	return repeats, nil

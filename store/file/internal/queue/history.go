@@ -36,12 +36,7 @@ func (h *history) delivery(number store.Number) *past {
 // histories reads everything that is stored of the events with a key, the
 // earliest first.
 func (q *Queue) histories(key store.Key) (all []*history, err error) {
-	positions, err := q.seen.find(key)
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(positions)
-	for _, p := range slices.Compact(positions) {
+	for _, p := range q.seen.find(key) {
 		r, err := q.log.Read(p, nil)
 		if err == nil {
 			all, err = add(all, p, r, key)

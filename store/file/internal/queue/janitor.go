@@ -60,9 +60,8 @@ func (q *Queue) tidy(ctx context.Context) {
 		q.mayReadOn(d)
 	}
 	q.mu.Unlock()
-	if err := q.seen.expire(q.o.Clock.Now()); err != nil {
-		q.zap.Error("forgetting what was seen long ago", zap.Error(err))
-	}
+	q.seen.expire(q.o.Clock.Now())
+	q.dropOrphans(q.o.Clock.Now())
 	if err := q.remove(ctx, false); err != nil && ctx.Err() == nil {
 		q.zap.Error("removing what is old", zap.Error(err))
 	}
@@ -209,6 +208,7 @@ func (q *Queue) removeSegment(number uint32) (removed bool, err error) {
 	q.known = slices.DeleteFunc(q.known, func(s *segment) bool { return s.number == number })
 	q.moved = slices.DeleteFunc(slices.Clone(q.moved), func(m movedDelivery) bool { return m.position.Segment() == number })
 	q.mu.Unlock()
+	q.keepOrphans(number, q.seen.removed(number, q.o.Clock.Now()))
 	return true, q.log.Remove(number)
 }
 

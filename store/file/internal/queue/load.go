@@ -37,9 +37,12 @@ func (q *Queue) load() error {
 	if err != nil {
 		return err
 	}
+	if err := l.loadOrphans(); err != nil {
+		return err
+	}
 	records := 0
 	q.last, q.lastApplied = max(from, 1)-1, max(from, 1)-1
-	err = q.log.Scan(min(from, q.seen.from()), func(p wal.Position, r []byte) error {
+	err = q.log.Scan(0, func(p wal.Position, r []byte) error {
 		if p < from {
 			l.index(p, r)
 			return nil

@@ -85,11 +85,12 @@ var ErrClosed = errors.New("the queue is closed")
 
 // A Queue is an open queue. It is used by its handles.
 type Queue struct {
-	dir  string
-	o    Options
-	log  *wal.Log
-	zap  *zap.Logger
-	seen *seenIndex
+	dir         string
+	o           Options
+	log         *wal.Log
+	zap         *zap.Logger
+	seen        *seenIndex
+	orphanFiles map[string]int64 // of keys without records, and when the last of their windows ends; the janitor has them
 
 	// order is held while something is written that has a place among others.
 	// It comes before mu.
@@ -146,11 +147,9 @@ func Open(dir string, o Options) (*Queue, error) {
 		dir: dir, o: o, log: log, zap: o.Logger.With(zap.String("queue", dir)), next: 1,
 		janitor:      janitor{woken: make(chan struct{}, 1)},
 		destinations: make(map[string]*destination), inFlight: make(map[store.Key]*write), segments: make(map[uint32]*segment),
+		seen: newSeenIndex(), orphanFiles: make(map[string]int64),
 	}
-	if q.seen, err = openSeen(dir, o); err == nil {
-		err = q.load()
-	}
-	if err != nil {
+	if err := q.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), log.Close())
 	}
 	q.mu.Lock()
@@ -176,7 +175,7 @@ func (q *Queue) Close() error {
 	if err != nil {
 		q.zap.Warn("writing a snapshot; opening the queue will take longer", zap.Error(err))
 	}
-	return errors.Join(q.log.Close(), q.seen.close())
+	return q.log.Close()
 }
 
 func (q *Queue) now() int64 { return record.Nanoseconds(q.o.Clock.Now()) }

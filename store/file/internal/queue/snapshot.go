@@ -275,7 +275,21 @@ func (q *Queue) removeSnapshots() error {
 var errSnapshot = errors.New("the snapshot is damaged")
 
 // readSnapshot returns the content of a snapshot.
-func (q *Queue) readSnapshot(name string) (b []byte, err error) {
+func (q *Queue) readSnapshot(name string) ([]byte, error) {
+	b, err := q.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	size := len(b)
+	if size < 12 || !bytes.HasPrefix(b, snapshotMagic) ||
+		crc32.Checksum(b[:size-4], castagnoli) != binary.LittleEndian.Uint32(b[size-4:]) {
+		return nil, errSnapshot
+	}
+	return b[len(snapshotMagic) : size-4], nil
+}
+
+// readFile returns the content of a file of the queue's folder.
+func (q *Queue) readFile(name string) (b []byte, err error) {
 	file, err := q.o.FS.Open(filepath.Join(q.dir, name))
 	if err != nil {
 		return nil, err
@@ -286,12 +300,6 @@ func (q *Queue) readSnapshot(name string) (b []byte, err error) {
 		return nil, err
 	}
 	b = make([]byte, size)
-	if _, err := file.ReadAt(b, 0); err != nil {
-		return nil, err
-	}
-	if size < 12 || !bytes.HasPrefix(b, snapshotMagic) ||
-		crc32.Checksum(b[:size-4], castagnoli) != binary.LittleEndian.Uint32(b[size-4:]) {
-		return nil, errSnapshot
-	}
-	return b[len(snapshotMagic) : size-4], nil
+	_, err = file.ReadAt(b, 0)
+	return b, err
 }

@@ -95,8 +95,7 @@ func (w *walk) movedUp(at *step, before store.Number) (more bool, err error) {
 // down visits deliveries below a number, the latest first.
 func (w *walk) down(from store.Number, visit func(c *candidate) (more bool)) (next store.Number, end bool, err error) {
 	at := &step{from, visit}
-	for i := len(w.list) - 1; i >= 0; i-- {
-		s := w.list[i]
+	for i, s := range slices.Backward(w.list) {
 		if w.passed(s, i, 0, at.number) {
 			continue
 		}
