@@ -3,6 +3,7 @@ package wal_test
 import (
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -42,15 +43,13 @@ type modelBatch struct {
 
 const dir = "/log"
 
+var seeds = flag.Int("seeds", 15, "how many times to go through TestModel")
+
 // TestModel has a log go through crashes of the process and of the machine in
 // the middle of any operation, a disk that fails or is full, and bytes that
 // flip.
 func TestModel(t *testing.T) {
-	seeds := 60
-	if testing.Short() {
-		seeds = 10
-	}
-	for seed := range seeds {
+	for seed := range *seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			m := &model{
 				t: t, random: rand.New(rand.NewPCG(uint64(seed), 1)), disk: waltest.NewDisk(uint64(seed)),

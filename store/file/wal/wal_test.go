@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -131,6 +132,39 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 			b.ReportMetric(float64((processTime()-cpu).Nanoseconds())/float64(b.N), "cpu-ns/record")
 			b.ReportMetric(float64(b.N)/float64(syncs.Load()), "records/sync")
+		})
+	}
+}
+
+// BenchmarkDisk writes so many records of 500 bytes at a time and syncs them,
+// and does nothing else: what bounds BenchmarkAppend.
+func BenchmarkDisk(b *testing.B) {
+	for _, records := range []int{1, 16, 32, 128} {
+		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+			const size = 64 << 20
+			f, err := wal.OS().Create(filepath.Join(b.TempDir(), "file"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			if err := errors.Join(f.Preallocate(size), f.Sync()); err != nil {
+				b.Fatal(err)
+			}
+			content := bytes.Repeat([]byte("webhook!"), 66*records) // 528 each
+			b.ResetTimer()
+			cpu, n := processTime(), 0
+			for at := int64(0); n < b.N; n += records {
+				if _, err := f.WriteAt(content, at); err != nil {
+					b.Fatal(err)
+				}
+				if err := f.Sync(); err != nil {
+					b.Fatal(err)
+				}
+				at = (at + int64(len(content))) % (size - int64(len(content)))
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+			b.ReportMetric(float64((processTime()-cpu).Nanoseconds())/float64(n), "cpu-ns/record")
 		})
 	}
 }

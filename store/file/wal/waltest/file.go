@@ -134,5 +134,16 @@ func (d *Disk) SetContent(name string, content []byte) {
 	d.files[name], d.disk[name] = f, f
 }
 
+// Flip flips a bit of a byte of a file, on the disk and for the process.
+func (d *Disk) Flip(name string, offset int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.files[name]
+	f.cached[offset] ^= 1
+	if offset < int64(len(f.durable)) {
+		f.durable[offset] ^= 1
+	}
+}
+
 // Interface guard
 var _ wal.File = (*file)(nil)
