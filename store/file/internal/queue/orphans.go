@@ -51,6 +51,8 @@ func (q *Queue) keepOrphans(segment uint32, orphans []orphan) {
 	}
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 	name := fmt.Sprintf("%010d%s", segment, orphanSuffix)
+	q.orphaning.Lock()
+	defer q.orphaning.Unlock()
 	if err := q.writeFile(name, b); err != nil {
 		q.zap.Warn("keeping what was seen; repeats may be delivered after a restart", zap.Error(err))
 		return
@@ -82,6 +84,8 @@ func (q *Queue) loadOrphans() error {
 	if err != nil {
 		return err
 	}
+	q.orphaning.Lock()
+	defer q.orphaning.Unlock()
 	for _, name := range names {
 		if !strings.HasSuffix(name, orphanSuffix) {
 			continue
@@ -125,6 +129,8 @@ func (q *Queue) readOrphans(name string) (orphans []orphan, err error) {
 
 // dropOrphans removes the files of keys whose windows have all ended.
 func (q *Queue) dropOrphans(now time.Time) {
+	q.orphaning.Lock()
+	defer q.orphaning.Unlock()
 	for name, last := range q.orphanFiles {
 		if now.UnixNano() < last {
 			continue

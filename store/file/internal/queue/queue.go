@@ -90,7 +90,8 @@ type Queue struct {
 	log         *wal.Log
 	zap         *zap.Logger
 	seen        *seenIndex
-	orphanFiles map[string]int64 // of keys without records, and when the last of their windows ends; the janitor has them
+	orphaning   sync.Mutex
+	orphanFiles map[string]int64 // of keys without records, and when the last of their windows ends
 
 	// order is held while something is written that has a place among others.
 	// It comes before mu.
