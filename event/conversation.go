@@ -1,18 +1,19 @@
 package event
 
-// Conversation returns the key of what the event's order is kept in. It is
-// the same however Meta cut the notification, and from version to version:
+// Conversation returns the key of the conversation that the event's order is
+// kept in. It is the same however Meta cut the notification, and stays the same
+// from version to version:
 //
-//	phone number id / customer    WhatsApp, also Messenger's handovers there; in a group, the group
+//	phone number id / customer    WhatsApp; in a group, the group is the customer
 //	entry id / customer           Messenger and Instagram messaging
 //	entry id # post or media      comments and feed
 //	object : entry id             everything else
 //
-// The customer is who is not the entry itself. Where Meta says no number, the
-// user id is the customer's. Each side has its letters, digits and - . _ ~ @ = +
-// as they are and everything else percent-encoded, so that the separators
-// stand between the sides only; a side of hundreds of bytes has a digest in its
-// place. Conversation never returns the empty string.
+// The customer is the side that is not the entry, by its user id where Meta
+// sends no number. Letters, digits and - . _ ~ @ = + stand for themselves on
+// both sides, and everything else is percent-encoded, so that the separator is
+// the only one of its sort. A side of more than 256 bytes has a digest in its
+// place. The key is never empty.
 func (e *Event) Conversation() string { return string(e.AppendConversation(nil)) }
 
 // AppendConversation appends what Conversation returns to dst.
@@ -44,21 +45,17 @@ func (e *Event) conversation() (one literal, separator byte, other literal) {
 // settle finds the customer, now that it is known whose the entry is.
 func (s *scanner) settle(u *draft) {
 	d := s.doc
+	d.abridge(u.party, s.spaced)
 	if u.sides {
-		entry := d.literal(d.origin(&d.entries[u.entry]))
-		from := d.literal(u.party)
+		entry, from := d.brief(d.origin(&d.entries[u.entry])), d.brief(u.party)
 		if isFrom := from.same(entry); from == nil || isFrom || u.echo {
-			other := u.other
-			if inside := s.within(other, itemTo); !inside.empty() {
-				other = inside
+			if inside := s.within(u.other, itemTo); !inside.empty() {
+				u.other = inside
 			}
-			to := d.literal(other)
-			switch isTo := to.same(entry); {
-			case isTo && (from == nil || isFrom):
-				u.party = span{}
-			case !isTo && to.saysSomething():
-				u.party = other
-			case isFrom:
+			d.abridge(u.other, s.spaced)
+			if to := d.brief(u.other); to.saysSomething() && !to.same(entry) {
+				u.party = u.other
+			} else if isFrom {
 				u.party = span{}
 			}
 		}
@@ -66,7 +63,6 @@ func (s *scanner) settle(u *draft) {
 	if u.party.empty() {
 		u.scope = span{}
 	}
-	d.abridge(u.party, s.spaced)
 }
 
 // conversationRoom returns how many bytes AppendConversation appends.

@@ -3,6 +3,8 @@ package event
 import (
 	"crypto/sha256"
 	"encoding/hex"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // A document is what the events of one body share.
@@ -11,7 +13,7 @@ type document struct {
 	made    []byte // what had to be put together. Its offsets go on where those of body end
 	entries []entry
 	object  span          // of Threads
-	digests map[span]span // what stands for values that are too long to be repeated
+	short   map[span]span // what stands for values that are too long to be repeated
 
 	// Room for the one update that most notifications carry.
 	oneEntry [1]entry
@@ -62,25 +64,34 @@ func (d *document) origin(e *entry) span {
 // otherwise.
 const longest = 256
 
-// abridge has a digest stand for what many updates may share, if it is too
-// long.
+// abridge has something short stand for what many updates may share, if it has
+// more bytes than that: the same in fewer bytes, or else a digest.
 func (d *document) abridge(s span, spaced bool) {
-	if s.len() <= longest || !d.digests[s].empty() {
+	if s.len() <= longest || !d.short[s].empty() {
 		return
 	}
-	if d.digests == nil {
-		d.digests = make(map[span]span)
+	if d.short == nil {
+		d.short = make(map[span]span)
 	}
-	sum := sha256.Sum256(appendPart(nil, d.literal(s), spaced))
-	d.digests[s] = d.compose(func(dst []byte) []byte {
-		return append(hex.AppendEncode(append(dst, `"sha256:`...), sum[:]), '"')
+	l := d.literal(s)
+	sort, value := said(l, spaced)
+	d.short[s] = d.compose(func(dst []byte) []byte {
+		switch {
+		case len(value) > longest:
+			sum := sha256.Sum256(append([]byte{sort}, value...))
+			return append(hex.AppendEncode(append(dst, `"sha256-`...), sum[:]), '"')
+		case sort == saysText:
+			dst, _ = jsontext.AppendQuote(dst, value)
+			return dst
+		}
+		return append(dst, value...)
 	})
 }
 
 // brief returns a value, or what stands for it once it has been abridged.
 func (d *document) brief(s span) literal {
 	if s.len() > longest {
-		s = d.digests[s]
+		s = d.short[s]
 	}
 	return d.literal(s)
 }

@@ -52,6 +52,7 @@ var seeds = []string{
 	`{"object":"page","entry":[{"id":"1","changes":[{"field":"feed","value":{"item":"like","verb":"add","post_id":"1_2","created_time":3}},{"field":"feed","verb":"edited","value":{"created_time":3}}]}]}`,
 	`{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"standby","value":{"metadata":{"phone_number_id":"5"},"contacts":[{}],"standby":{"messages":[{"id":"w","from":"7"}],"statuses":[{"id":"s","payment":{}}]}},"more":[1]}]}]}`,
 	`{"object":"whatsapp_business_account","entry":[{"changes":[{"field":"history","value":{"history":[{"threads":[{"messages":[{"id":"w"},{}]},{}]}]}},{"field":"messaging_handovers","value":{"sender":{"phone_number":"7"},"recipient":{"phone_number_id":"5"},"timestamp":"3"}}]}]}`,
+	`{"entry":[{"id":[{"a":{"b":""}},{"long":"0123456789012345678901234567890123456789","longer":"0123456789","more":{"x":0}}]}]}`,
 	`{}`, `[]`, `[[]]`, `null`, `"x"`, `1e400`, ``, `{`, `{"a":1,"a":2}`, "\xff", "\ufeff{}", `{}x`,
 }
 

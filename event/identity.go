@@ -210,27 +210,41 @@ func (h *identity) sum() ID {
 	return ID(sum[:len(ID{})])
 }
 
-// appendPart appends what a literal says, in a form that neither another
-// literal nor what follows can be taken for: of what sort it is, its length,
-// and its text, or else the value without white space. A number says the same
-// as a string of its digits.
-func appendPart(dst []byte, l literal, spaced bool) []byte {
-	if len(l) == 0 {
-		return append(dst, 'n')
-	}
-	sort, value := byte('t'), []byte(l)
+// What a literal is, in IDs.
+const (
+	saysNothing = 'n'
+	saysText    = 't'
+	saysEscapes = 'e' // that no text can have
+	saysJSON    = 'j'
+)
+
+// said returns what a literal says, and of what sort it is: its text, or else
+// the value without white space. A number says the same as a string of its
+// digits.
+func said(l literal, spaced bool) (sort byte, value []byte) {
 	switch {
 	case l[0] == '"':
 		text, ok := unquote(l)
-		if value = text; !ok {
-			sort = 'e'
+		if !ok {
+			return saysEscapes, text
 		}
-	case !l.isNumber():
-		sort = 'j'
-		if spaced {
-			value = appendCompact(nil, l, spaced)
-		}
+		return saysText, text
+	case l.isNumber():
+		return saysText, l
+	case spaced:
+		return saysJSON, appendCompact(nil, l, spaced)
 	}
+	return saysJSON, l
+}
+
+// appendPart appends what a literal says, in a form that neither another
+// literal nor what follows can be taken for: of what sort it is, its length,
+// and its value.
+func appendPart(dst []byte, l literal, spaced bool) []byte {
+	if len(l) == 0 {
+		return append(dst, saysNothing)
+	}
+	sort, value := said(l, spaced)
 	if len(value) < 0x80 { // as AppendUvarint does
 		dst = append(dst, sort, byte(len(value)))
 	} else {

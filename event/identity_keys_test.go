@@ -70,6 +70,8 @@ func TestNaturalKeysTellUpdatesApart(t *testing.T) {
 		{"WhatsApp messages by id", message, whatsAppAt(5, "messages", `{"id":"v"}`)},
 		{"WhatsApp messages by phone number", message, strings.Replace(message, `"phone_number_id":"5"`, `"phone_number_id":"6"`, 1)},
 		{"WhatsApp messages by account", message, strings.Replace(message, `"id":"9"`, `"id":"8"`, 1)},
+		{"WhatsApp messages by field", message, strings.Replace(message, `"field":"messages"`, `"field":"history"`, 1)},
+		{"a WhatsApp message and the same in standby", message, strings.Replace(strings.Replace(message, `"messages":[`, `"standby":{"messages":[`, 1), `]}}]}]}`, `]}}}]}]}`, 1)},
 		{"a WhatsApp message and its echo", message, whatsAppAt(5, "message_echoes", `{"id":"w"}`)},
 		{"statuses by id", sent, status(`"id":"v","status":"sent","timestamp":"3","recipient_id":"7"`)},
 		{"statuses by status", sent, status(`"id":"w","status":"read","timestamp":"3","recipient_id":"7"`)},
@@ -118,6 +120,10 @@ func TestDataAndTimeTellTheRestApart(t *testing.T) {
 		{"WhatsApp groups by element", whatsAppAt(5, "groups", `{"a":1}`), whatsAppAt(5, "groups", `{"a":2}`)},
 		{"WhatsApp groups by time", whatsAppAt(5, "groups", `{"a":1}`), whatsAppAt(6, "groups", `{"a":1}`)},
 		{"WhatsApp groups by what is around", whatsAppAt(5, "groups", `{"a":1}`), strings.Replace(whatsAppAt(5, "groups", `{"a":1}`), `"phone_number_id":"5"`, `"phone_number_id":"6"`, 1)},
+		{
+			"WhatsApp arrays in standby by name",
+			whatsApp(`{"standby":{"groups":[{"timestamp":"3"}]}}`), whatsApp(`{"standby":{"calls":[{"timestamp":"3"}]}}`),
+		},
 		{"WhatsApp arrays by name", whatsAppAt(5, "groups", `{"a":1}`), whatsAppAt(5, "state_sync", `{"a":1}`)},
 		{"WhatsApp values by data", whatsApp(`{"a":1}`), whatsApp(`{"a":2}`)},
 		{"Threads by time", `{"target_id":"7","time":5,"values":{"field":"a","value":1}}`, `{"target_id":"7","time":6,"values":{"field":"a","value":1}}`},
@@ -294,5 +300,5 @@ var goldenIDs = []struct{ name, body, id, conversation string }{
 	{"changed field", `{"object":"user","entry":[{"uid":"1","time":5,"changed_fields":["photos"]}]}`, "c14b11071df8c51dd0e449dc671a2562", "user:1"},
 	{"left over", `{"object":"page","entry":[{"id":"1","time":5,"changes":[],"a": [1]}]}`, "383fe61132a833301718157bb33c2847", "page:1"},
 	{"not recognized", `{"a": 1}`, "df18791dced73940d968ac03f94d7eea", "unknown:"},
-	{"a huge id", strings.Replace(messaging(`{"sender":{"id":"7"},"message":{"mid":"m"}}`), `"id":"1"`, `"id":"`+strings.Repeat("1", 300)+`"`, 1), "12a8f2abdfd1212dd6582bf10baab151", "sha256%3Afb0a4f98127cb5e79e73a2290d9e179789d2e4c978a994f098ffa6d0b774ebfd/7"},
+	{"a huge id", strings.Replace(messaging(`{"sender":{"id":"7"},"message":{"mid":"m"}}`), `"id":"1"`, `"id":"`+strings.Repeat("1", 300)+`"`, 1), "a9c3e6e7de4cc6686afba1f18e805c7f", "sha256-78d279c1d29c0ee8e010bd1b9a69e9878899a6ed8412d88644b08b9fd54b0be4/7"},
 }

@@ -156,6 +156,20 @@ func TestAHugeIDIsToldFromAnother(t *testing.T) {
 			t.Errorf("id of the same %s: got %s, want %s", name, got, id)
 		}
 	}
+	// What says little in many bytes says the same in few.
+	for short, long := range map[string]string{
+		`"` + strings.Repeat("a", 100) + `"`:   `"` + strings.Repeat(`\u0061`, 100) + `"`,
+		`"a` + strings.Repeat(`\"`, 100) + `"`: `"\u0061` + strings.Repeat(`\u0022`, 100) + `"`,
+		`[{"a":"b"}]`:                          `[ { "a" :` + strings.Repeat(" ", 500) + `"b" } ]`,
+	} {
+		one, same := parseOne(t, body(short)), parseOne(t, body(long))
+		if got, want := same.ID(), one.ID(); got != want {
+			t.Errorf("id of %.20s… in %d bytes: got %s, want %s", short, len(long), got, want)
+		}
+		if got, want := same.Conversation(), one.Conversation(); got != want {
+			t.Errorf("conversation of %.20s… in %d bytes: got %s, want %s", short, len(long), got, want)
+		}
+	}
 	if got := parseOne(t, body(huge[1:]+"8")).ID(); got == id {
 		t.Errorf("id of another: got %s for both, want two", got)
 	}

@@ -74,11 +74,25 @@ func (l literal) isTrue() bool { return string(l) == "true" }
 
 // says reports whether the literal is a string, or a number, of that text.
 func (l literal) says(text string) bool {
-	const longestEscape = len(`\u0000`)
-	if n := len(l); n < len(text) || n > len(`""`)+longestEscape*len(text) {
+	if n := len(l); n < len(text) || n > longestLiteral(len(text)) {
 		return false // not looked at: it may be a million times as long
 	}
 	return string(l.text()) == text
+}
+
+// longestLiteral returns how many bytes a literal has at most whose text has n.
+func longestLiteral(n int) int { return len(`""`) + n*len(`\u0000`) }
+
+// shortText returns the text, and nothing if it has more than the longest
+// bytes.
+func (l literal) shortText() []byte {
+	if len(l) > longestLiteral(longest) {
+		return nil
+	}
+	if text := l.text(); len(text) <= longest {
+		return text
+	}
+	return nil
 }
 
 // saysSomething reports whether the literal has a text that is not empty.
@@ -86,11 +100,11 @@ func (l literal) saysSomething() bool {
 	return len(l) > 0 && (l.isNumber() || l.isName())
 }
 
-// same reports whether the literal says the same as another, which may be
-// nil. What is longer than any id says the same as nothing.
+// same reports whether the literal has a text, and another, which may be nil,
+// has the same.
 func (l literal) same(other literal) bool {
 	switch {
-	case len(l) == 0 || len(other) == 0 || len(l) > longest || len(other) > longest:
+	case !l.saysSomething() || !other.saysSomething():
 		return false
 	case bytes.Equal(l.raw(), other.raw()):
 		return true

@@ -19,7 +19,7 @@ func Held(events []Event) int {
 		return 0
 	}
 	doc := events[0].doc
-	return cap(events)*eventSize + cap(doc.entries)*entrySize + cap(doc.made) + len(doc.digests)*digestSize
+	return cap(events)*eventSize + cap(doc.entries)*entrySize + cap(doc.made) + len(doc.short)*shortSize
 }
 
 // What an update takes at most while it is read, what of it is an event
@@ -28,5 +28,5 @@ const (
 	updateRoom = 304
 	eventSize  = 96
 	entrySize  = 32
-	digestSize = 64
+	shortSize  = 64
 )

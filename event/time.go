@@ -23,10 +23,7 @@ const lastSecond = 253402300799
 // milliseconds since 1970, told apart by their magnitude, as a number or in a
 // string, or ISO 8601. It returns the zero time for anything else.
 func parseTime(l literal) time.Time {
-	if len(l) > longest {
-		return time.Time{}
-	}
-	text := l.text()
+	text := l.shortText()
 	if len(text) == 0 {
 		return time.Time{}
 	}
@@ -56,10 +53,7 @@ func parseTime(l literal) time.Time {
 // tellsTime reports whether the literal is a point in time. The beginning of
 // 1970 is what those write who know of none.
 func (l literal) tellsTime() bool {
-	if len(l) > longest {
-		return false
-	}
-	if n, ok := parseInt(l.text()); ok {
+	if n, ok := parseInt(l.shortText()); ok {
 		return n > 0 && (n < firstMillisecond || n <= lastSecond*1000)
 	}
 	at := parseTime(l)
