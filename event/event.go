@@ -4,7 +4,9 @@
 // Facebook Pages, users, Messenger, Instagram, WhatsApp, Threads or any other
 // product, in half a dozen shapes. [Parse] gives one [Event] for each update,
 // whatever the shape; an event is a CloudEvent, and [Event.AppendJSON] and
-// [AppendJSONArray] write it as CloudEvents JSON.
+// [AppendJSONArray] write it as CloudEvents JSON. [Event.ID] tells an update
+// from all others however often Meta sends it, and [Event.Conversation] names
+// what its order is kept in.
 //
 // Nothing is lost on the way, and nothing is changed: the data of an event are
 // the bytes that Meta sent. What the package does not recognize becomes an

@@ -165,9 +165,9 @@ func (s *scanner) leftOver(object literal, kept func(name, value literal) bool) 
 
 // A change is one element of changes, or of the values of Threads.
 type change struct {
+	whole              span // all of it
 	field, value, verb span
-	whole              span    // the change itself, with
-	others             bool    // members beside field and value
+	others             bool    // it has members beside field and value
 	first              int     // of the updates in it
 	arrays             []array // the lists in its value whose elements are updates
 }
