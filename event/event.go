@@ -15,7 +15,6 @@ package event
 
 import (
 	"bytes"
-	"iter"
 	"time"
 )
 
@@ -151,20 +150,4 @@ func (e *Event) SameObject(other *Event) bool {
 func (e *Event) SameKind(other *Event) bool {
 	return e.SameObject(other) && e.kind == other.kind &&
 		(e.kind != kindOfField || bytes.Equal(e.doc.literal(e.field), other.doc.literal(other.field)))
-}
-
-// Entries yields the events of one notification entry by entry.
-func Entries(events []Event) iter.Seq[[]Event] {
-	return func(yield func([]Event) bool) {
-		for len(events) > 0 {
-			n := 1
-			for n < len(events) && events[n].at() == events[0].at() {
-				n++
-			}
-			if !yield(events[:n]) {
-				return
-			}
-			events = events[n:]
-		}
-	}
 }

@@ -89,68 +89,6 @@ func testShapes(t *testing.T, shapes []shape) {
 	}
 }
 
-func TestEntriesYieldsTheEventsEntryByEntry(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, body string
-		want       []int // events in each entry
-	}{
-		{"no event", `{"object":"page","entry":[]}`, nil},
-		{"one entry", `{"object":"page","entry":[{"id":"1","changed_fields":["a","b"]}]}`, []int{2}},
-		{
-			"entries that look alike stay apart",
-			`{"object":"page","entry":[{"id":"1","changed_fields":["a"]},{"id":"1","changed_fields":["a","b","c"]}]}`,
-			[]int{1, 3},
-		},
-		{
-			"an entry without updates is none",
-			`{"object":"page","entry":[{"id":"1","changed_fields":["a"]},{"id":"2","changes":[]},{"id":"3","changed_fields":["a"]}]}`,
-			[]int{1, 1},
-		},
-		{
-			"several notifications",
-			`[{"object":"page","entry":{"id":"1","changed_fields":["a","b"]}},{"object":"user","entry":{"id":"1","changed_fields":["a"]}}]`,
-			[]int{2, 1},
-		},
-		{
-			"several lists of one entry",
-			`{"object":"page","entry":[{"changes":[{"field":"a"}],"messaging":[{}],"standby":[{}]}]}`,
-			[]int{3},
-		},
-		{
-			"the elements of WhatsApp's arrays",
-			`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{},{}]}}]}]}`,
-			[]int{2},
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			events := parse(t, tt.body)
-			var got []int
-			var all []event.Event
-			for group := range event.Entries(events) {
-				got = append(got, len(group))
-				all = append(all, group...)
-			}
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("sizes of the groups: got %v, want %v", got, tt.want)
-			}
-			if got, want := summarizeAll(all), summarizeAll(events); !slices.Equal(got, want) {
-				t.Errorf("groups together: got%s\nwant%s", lines(got), lines(want))
-			}
-			groups := 0
-			for range event.Entries(events) {
-				groups++
-				break
-			}
-			if want := min(1, len(tt.want)); groups != want {
-				t.Errorf("groups until a break: got %d, want %d", groups, want)
-			}
-		})
-	}
-}
-
 func TestSameObjectAndKind(t *testing.T) {
 	events, err := event.Parse([]byte(`[{"object":"page","entry":[` +
 		`{"id":"1","changes":[{"field":"feed","value":1},{"field":"feed","value":2},{"field":"mention","value":3}]},` +
