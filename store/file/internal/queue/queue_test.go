@@ -161,6 +161,9 @@ func (p *process) open(name string) (store.Queue, error) {
 // kill ends the process.
 func (p *process) kill() { p.end(p.disk.Kill) }
 
+// powerCut ends the machine.
+func (p *process) powerCut() { p.end(p.disk.PowerCut) }
+
 func (p *process) end(how func()) {
 	p.fs.ended.Store(true)
 	how()
