@@ -33,7 +33,8 @@ func (q *Queue) Accept(ctx context.Context, n *store.Notification) (repeats []bo
 func (q *Queue) store(ctx context.Context, w *write, records [][]byte, bases []int, numbers int) error {
 	w.records = records
 	err := q.begin(ctx, w, bases, numbers)
-	if errors.Is(err, wal.ErrFull) && q.makeRoom() {
+	q.full.Store(errors.Is(err, wal.ErrFull))
+	for errors.Is(err, wal.ErrFull) && q.makeRoom() {
 		err = q.begin(ctx, w, bases, numbers)
 	}
 	if err == nil {

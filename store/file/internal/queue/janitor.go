@@ -65,6 +65,9 @@ func (q *Queue) tidy(ctx context.Context) {
 	if err := q.remove(ctx, false); err != nil && ctx.Err() == nil {
 		q.zap.Error("removing what is old", zap.Error(err))
 	}
+	if q.log.Stats().Full {
+		q.makeRoom()
+	}
 	if q.snapshotDue() {
 		if err := q.snapshot(); err != nil {
 			q.zap.Error("writing a snapshot; opening the queue will take longer", zap.Error(err))
@@ -95,7 +98,7 @@ func (q *Queue) snapshotDue() bool {
 
 // remove removes segments in which everything is settled and old, the oldest
 // first. Where only a few deliveries stand in the way, they are moved. Under
-// pressure, for want of room, nothing has to be old.
+// pressure, for want of room, one segment is removed, which need not be old.
 //
 // Segments go in their order only: what became of a delivery is recorded in
 // segments behind its own, and would be lost.
@@ -107,7 +110,7 @@ func (q *Queue) remove(ctx context.Context, pressure bool) error {
 	}
 	for before := []uint32(nil); ; {
 		list := q.removable(pressure)
-		if len(list) == 0 || slices.Equal(list, before) {
+		if len(list) == 0 || slices.Equal(list, before) || pressure && before != nil {
 			return ctx.Err()
 		}
 		before = list
@@ -136,6 +139,11 @@ func (q *Queue) remove(ctx context.Context, pressure bool) error {
 	}
 }
 
+// fewUnderPressure is which part of a segment may be moved if there is no room:
+// it takes from the reserve, in which what becomes of deliveries is written,
+// too. See reserve.
+const fewUnderPressure = 8
+
 // removable returns the oldest segments, if most of what they hold is settled.
 func (q *Queue) removable(pressure bool) (list []uint32) {
 	segments := q.log.Segments()
@@ -150,7 +158,10 @@ func (q *Queue) removable(pressure bool) (list []uint32) {
 		}
 	}
 	old := q.now() - int64(q.o.Keep)
-	live, total := 0, 0
+	live, total, few := 0, 0, 2
+	if pressure {
+		few = fewUnderPressure
+	}
 	for i, s := range segments {
 		known := q.segments[s.Number]
 		if known == nil {
@@ -161,7 +172,7 @@ func (q *Queue) removable(pressure bool) (list []uint32) {
 		}
 		live += known.live
 		total += max(known.total, 1)
-		if live == 0 || 2*live <= total { // of all up to here
+		if few*live <= total { // of all up to here
 			list = list[:0]
 			for _, s := range segments[:i+1] {
 				list = append(list, s.Number)

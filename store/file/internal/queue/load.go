@@ -184,6 +184,9 @@ func (l *loading) dropRemoved() {
 			continue
 		}
 		delete(l.segments, number)
+		if number == 0 {
+			continue // of deliveries without a record
+		}
 		for _, d := range l.destinations {
 			for _, o := range openOf(d, number) {
 				if o.view.State == store.DeliveryDead {
@@ -198,7 +201,7 @@ func (l *loading) dropRemoved() {
 			}
 		}
 	}
-	l.moved = slices.DeleteFunc(l.moved, func(m movedDelivery) bool { return !there[m.position.Segment()] })
+	l.moved = slices.DeleteFunc(l.moved, func(m movedDelivery) bool { return m.position != 0 && !there[m.position.Segment()] })
 }
 
 // openOf returns the entries of a destination in a segment.
@@ -239,6 +242,9 @@ func (l *loading) outcome(destination string, at time.Time, o *record.Outcome) {
 	case o.Result == store.Dead:
 		k.ref, k.dead = d.schedule.Bury(k.ref, o.Attempts, o.Attempt.Cause), true
 		l.known[o.Number] = k
+		if o.Position == 0 {
+			l.detach(d, k.ref, o.Number, record.Nanoseconds(at))
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -62,6 +63,16 @@ type Options struct {
 // DefaultIndexed is how many deliveries of a destination have an entry in
 // memory. They take 50 to 90 bytes each.
 const DefaultIndexed = 1_000_000
+
+const (
+	defaultSegmentSize = 64 << 20
+
+	// reserve is which part of a segment is left to outcomes when there is no
+	// room for events. It has to last until the oldest segment can go: for what
+	// becomes of the events in it, and for moving a few of them. A notification
+	// cannot be larger than the rest.
+	reserve = 2
+)
 
 // A Clock is where a queue has its time from.
 type Clock interface {
@@ -115,8 +126,9 @@ type Queue struct {
 	lanes        []store.Lane // to use again
 	closed       bool
 
-	change  sync.Mutex // one operator at a time replays and discards
-	removal sync.Mutex // one goroutine at a time removes segments
+	full    atomic.Bool // events were refused for want of room, and none were accepted since
+	change  sync.Mutex  // one operator at a time replays and discards
+	removal sync.Mutex  // one goroutine at a time removes segments
 	janitor janitor
 	running sync.WaitGroup
 }
@@ -138,8 +150,14 @@ func Open(dir string, o Options) (*Queue, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
+	if o.SegmentSize <= 0 {
+		o.SegmentSize = defaultSegmentSize
+		if o.Capacity > 0 {
+			o.SegmentSize = min(o.SegmentSize, o.Capacity/8)
+		}
+	}
 	log, err := wal.Open(dir, wal.Options{
-		SegmentSize: o.SegmentSize, Capacity: o.Capacity, FS: o.FS, Now: o.Clock.Now, Logger: o.Logger, OnSync: o.OnSync,
+		SegmentSize: o.SegmentSize, Reserve: o.SegmentSize / reserve, Capacity: o.Capacity, FS: o.FS, Now: o.Clock.Now, Logger: o.Logger, OnSync: o.OnSync,
 	})
 	if err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ func (p *process) open(name string) (store.Queue, error) {
 		o := p.o
 		o.FS = p.fs
 		var err error
-		if q, err = Open("/"+hex.EncodeToString([]byte(name)), o); err != nil {
+		if q, err = Open(folder(name), o); err != nil {
 			return nil, err
 		}
 		p.queues[name] = q
@@ -157,6 +157,8 @@ func (p *process) open(name string) (store.Queue, error) {
 		return q.Close()
 	}), nil
 }
+
+func folder(name string) string { return "/" + hex.EncodeToString([]byte(name)) }
 
 // kill ends the process.
 func (p *process) kill() { p.end(p.disk.Kill) }
@@ -177,7 +179,7 @@ func TestQueueKeepsThePromises(t *testing.T) {
 	storetest.TestQueue(t, storetest.QueueConfig{
 		New: func(t testing.TB) storetest.QueueSubject {
 			c := newClock()
-			p := newProcess(t, Options{Keep: 24 * time.Hour, SegmentSize: 2 << 20, Clock: c}, 1)
+			p := newProcess(t, Options{Keep: 24 * time.Hour, SegmentSize: 4 << 20, Clock: c}, 1)
 			return storetest.QueueSubject{Open: p.open, Now: c.Now, Advance: c.advance, Crash: p.kill}
 		},
 		Patience: 5 * time.Millisecond,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/record"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/schedule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
@@ -130,7 +131,7 @@ func (q *Queue) settled(segment uint32, now int64) {
 	if s := q.segments[segment]; s != nil {
 		s.live--
 		s.settled = max(s.settled, now)
-		if s.live == 0 && q.o.Keep == 0 {
+		if s.live == 0 && q.o.Keep == 0 || q.full.Load() && fewUnderPressure*s.live <= s.total {
 			q.janitor.wake()
 		}
 	}
@@ -146,7 +147,8 @@ func (q *Queue) sorted() []*segment {
 	return list
 }
 
-// A movedDelivery is one whose record was written again, elsewhere.
+// A movedDelivery is one whose record was written again, elsewhere. One whose
+// record is damaged has no position.
 type movedDelivery struct {
 	number   store.Number
 	position wal.Position
@@ -156,6 +158,13 @@ type movedDelivery struct {
 // be.
 func findMoved(moved []movedDelivery, number store.Number) (at int, ok bool) {
 	return slices.BinarySearchFunc(moved, number, func(m movedDelivery, number store.Number) int { return compare(m.number, number) })
+}
+
+// detach has a dead delivery no longer refer to its record, which is damaged and
+// need not stay. The lock mu is held.
+func (q *Queue) detach(d *destination, dead schedule.Ref, number store.Number, now int64) {
+	q.settled(wal.Position(d.schedule.Move(dead, true, 0)).Segment(), now)
+	q.move([]movedDelivery{{number: number}})
 }
 
 // move takes note that deliveries were moved. The lock mu is held.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
@@ -12,15 +13,20 @@ import (
 // Settle implements store.Queue.
 func (q *Queue) Settle(_ context.Context, destination string, outcomes []store.Outcome) error {
 	late := make(map[store.Number]lateDelivery)
-	batch, missing, err := q.settle(destination, outcomes, late)
+	s, missing, err := q.settle(destination, outcomes, late)
 	for len(missing) > 0 {
 		for _, number := range missing {
 			late[number] = q.find(destination, number)
 		}
-		batch, missing, err = q.settle(destination, outcomes, late)
+		s, missing, err = q.settle(destination, outcomes, late)
 	}
-	if err == nil && batch != nil {
-		err = batch.Written()
+	if errors.Is(err, wal.ErrFull) && q.makeRoom() {
+		q.order.Lock()
+		err = s.write()
+		q.order.Unlock()
+	}
+	if err == nil && s.batch != nil {
+		err = s.batch.Written()
 	}
 	return asQueueError(err)
 }
@@ -65,7 +71,7 @@ func (q *Queue) find(destination string, number store.Number) (l lateDelivery) {
 // settle applies outcomes and begins to write them. If deliveries were done
 // that are not the caller's any more, and were not found yet, it returns those
 // and does nothing.
-func (q *Queue) settle(destination string, outcomes []store.Outcome, late map[store.Number]lateDelivery) (batch *wal.Batch, missing []store.Number, err error) {
+func (q *Queue) settle(destination string, outcomes []store.Outcome, late map[store.Number]lateDelivery) (s *settling, missing []store.Number, err error) {
 	q.order.Lock()
 	defer q.order.Unlock()
 	q.mu.Lock()
@@ -85,7 +91,7 @@ func (q *Queue) settle(destination string, outcomes []store.Outcome, late map[st
 	if len(missing) > 0 {
 		return nil, missing, nil
 	}
-	s := settling{q: q, d: d, now: now, b: record.Outcomes(at, destination)}
+	s = &settling{q: q, d: d, now: now, b: record.Outcomes(at, destination)}
 	empty := len(s.b)
 	for i := range outcomes {
 		if o := &outcomes[i]; !s.mine(o) && o.Result == store.Done && late[o.Number].found {
@@ -97,25 +103,33 @@ func (q *Queue) settle(destination string, outcomes []store.Outcome, late map[st
 		q.mayReadOn(d)
 	}()
 	if len(s.b) == empty {
-		return nil, nil, nil
+		return s, nil, nil
 	}
-	if batch, err = q.log.BeginLazy(s.b); err != nil {
-		return nil, nil, err
+	return s, nil, s.write()
+}
+
+// write begins to write the outcomes. The lock order is held.
+func (s *settling) write() (err error) {
+	if s.batch, err = s.q.log.BeginLazy(s.b); err != nil {
+		return err
 	}
-	q.written(batch)
+	s.q.written(s.batch)
 	for _, key := range s.keys {
-		q.seen.add(key, batch.Positions[0], time.Time{})
+		s.q.seen.add(key, s.batch.Positions[0], time.Time{})
 	}
-	return batch, nil, nil
+	return nil
 }
 
 // A settling is a call to settle.
 type settling struct {
-	q    *Queue
-	d    *destination
-	now  int64
-	b    []byte // the record
-	keys []store.Key
+	q     *Queue
+	d     *destination
+	now   int64
+	b     []byte // the record
+	keys  []store.Key
+	batch *wal.Batch // nil if nothing has changed
+
+	damaged bool // the records of the deliveries are
 }
 
 // mine applies an outcome of a delivery that is the caller's.
@@ -131,12 +145,19 @@ func (s *settling) mine(o *store.Outcome) bool {
 	}
 	attempts := schedule.Attempts(ref) + 1
 	p := wal.Position(schedule.Position(ref))
-	s.record(o, lateDelivery{key: schedule.Key(ref), position: p}, attempts)
+	l := lateDelivery{key: schedule.Key(ref), position: p}
+	if s.damaged {
+		l.position = 0
+	}
+	s.record(o, l, attempts)
 	switch o.Result {
 	case store.Again:
 		schedule.Again(ref, record.Nanoseconds(o.At), attempts)
 	case store.Dead:
-		schedule.Bury(ref, attempts, o.Attempt.Cause)
+		dead := schedule.Bury(ref, attempts, o.Attempt.Cause)
+		if s.damaged {
+			s.q.detach(s.d, dead, o.Number, s.now)
+		}
 	case store.Done, store.Returned:
 		schedule.Remove(ref)
 		s.q.settled(p.Segment(), s.now)
@@ -167,7 +188,7 @@ func (s *settling) record(o *store.Outcome, l lateDelivery, attempts int) {
 	s.b = record.AppendOutcome(s.b, &record.Outcome{
 		Number: o.Number, Key: l.key, Position: uint64(l.position), Result: o.Result, Due: o.At, Attempts: attempts, Attempt: o.Attempt,
 	})
-	if l.key != (store.Key{}) {
+	if !s.damaged && l.key != (store.Key{}) {
 		s.keys = append(s.keys, l.key)
 	}
 }

@@ -221,10 +221,7 @@ func (h *Handle) failed(d *destination, t schedule.Taken, err error) {
 		h.damaged++
 		h.mu.Unlock()
 		now := h.o.Clock.Now()
-		err = h.Settle(context.Background(), d.name, []store.Outcome{{
-			Held: t.Held, Result: store.Dead, Attempt: store.Attempt{Started: now, Cause: unreadable, Error: err.Error()},
-		}})
-		if err != nil {
+		if err := h.bury(d, t, store.Attempt{Started: now, Cause: unreadable, Error: err.Error()}); err != nil {
 			h.zap.Error("burying a damaged delivery", zap.Error(err))
 		}
 		return
@@ -235,6 +232,23 @@ func (h *Handle) failed(d *destination, t schedule.Taken, err error) {
 		d.schedule.Again(ref, h.now()+int64(readAgain), t.Attempts)
 		h.wake(d, h.now())
 	}
+}
+
+// bury ends the attempts for a delivery that is damaged.
+func (h *Handle) bury(d *destination, t schedule.Taken, a store.Attempt) error {
+	h.order.Lock()
+	h.mu.Lock()
+	now := h.now()
+	s := &settling{q: h.Queue, d: d, now: now, b: record.Outcomes(a.Started, d.name), damaged: true}
+	var err error
+	if s.mine(&store.Outcome{Held: t.Held, Result: store.Dead, Attempt: a}) {
+		err = s.write()
+	}
+	h.wake(d, now)
+	h.mayReadOn(d)
+	h.mu.Unlock()
+	h.order.Unlock()
+	return err
 }
 
 // Renew implements store.Queue.

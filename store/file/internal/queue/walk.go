@@ -158,6 +158,15 @@ func (w *walk) refresh() {
 
 // readMoved visits a delivery that was moved.
 func (w *walk) readMoved(m movedDelivery, visit func(c *candidate) (more bool)) (more bool, err error) {
+	if m.position == 0 {
+		c := candidate{number: m.number, origin: new(record.Origin), event: new(record.Event)}
+		o, ok := w.open(&c)
+		if !ok {
+			return true, nil
+		}
+		c.destination = []byte(o.d.name)
+		return visit(&c), nil
+	}
 	visited := false
 	more, err = w.read(m.position, m.number, m.number+1, func(c *candidate) bool {
 		visited = true
