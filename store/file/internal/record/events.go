@@ -58,9 +58,9 @@ type Origin struct {
 // start from 0, and have to be set: bases are the first ones of each record.
 func Notification(n *store.Notification, repeats []bool, accepted time.Time) (records [][]byte, bases []int, numbers int) {
 	var b []byte
-	begin := func() {
+	begin := func(e *store.Event) {
 		bases = append(bases, numbers)
-		b = appendHead(make([]byte, 0, 256+len(n.Origin)), KindEvents, 0)
+		b = appendHead(make([]byte, 0, 256+len(n.Origin)+len(e.Body)+64*len(e.Targets)), KindEvents, 0)
 		b = appendTime(b, accepted)
 		b = appendTime(b, n.Received)
 		b = appendText(b, n.Origin)
@@ -80,7 +80,7 @@ func Notification(n *store.Notification, repeats []bool, accepted time.Time) (re
 			end()
 		}
 		if b == nil {
-			begin()
+			begin(e)
 		}
 		b = appendEvent(b, e, whole, until)
 		numbers += max(1, len(e.Targets))
