@@ -88,7 +88,7 @@ func TestSubscribingVerifiesTheGateway(t *testing.T) {
 	public := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(target))
 	t.Cleanup(public.Close)
 	meta := graphtest.Start(t, graph.DefaultVersion, "188559381496048", harness.AppSecret)
-	meta.Client = public.Client()
+	meta.VerifyWith(public.Client())
 	add := []string{"subscriptions", "add", "--object", "page", "--fields", "feed", "--graph-url", meta.URL, "--callback"}
 	harness.Command(t, "", append(add, public.URL+harness.Callback)...).Want(t, 0, "Subscribed to feed of page", "")
 	harness.Command(t, "", append(add, public.URL+"/elsewhere")...).Want(t, 2, "", "(#2200) Callback verification failed")

@@ -13,7 +13,7 @@ func callbackFor(t *testing.T, server *graphtest.Server, token string) string {
 	t.Helper()
 	s := httptest.NewTLSServer(verifying(token))
 	t.Cleanup(s.Close)
-	server.Client = s.Client()
+	server.VerifyWith(s.Client())
 	return s.URL
 }
 

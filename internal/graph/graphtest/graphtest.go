@@ -24,11 +24,10 @@ type Server struct {
 	AppID   string
 	Token   string // the app access token
 
-	Client *http.Client // verifies callback URLs; default: http.DefaultClient
-
 	t testing.TB
 
 	mu            sync.Mutex
+	client        *http.Client // verifies callback URLs
 	subscriptions []*Subscription
 	connections   Connections
 }
@@ -50,12 +49,19 @@ var objects = map[string][]string{
 // Start starts a server that is closed at the end of the test.
 func Start(t testing.TB, version, appID, secret string) *Server {
 	t.Helper()
-	s := &Server{t: t, Version: version, AppID: appID, Token: appID + "|" + secret}
+	s := &Server{t: t, Version: version, AppID: appID, Token: appID + "|" + secret, client: http.DefaultClient}
 	s.connections.Numbers = map[string]Override{}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
 	return s
+}
+
+// VerifyWith sets the client that verifies callback URLs.
+func (s *Server) VerifyWith(client *http.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = client
 }
 
 // Subscriptions returns the subscriptions of the app.
@@ -227,11 +233,7 @@ func (s *Server) verified(w http.ResponseWriter, callback, token string) bool {
 func (s *Server) echoed(callback, token string) int {
 	const challenge = "1158201444"
 	query := url.Values{"hub.mode": {"subscribe"}, "hub.challenge": {challenge}, "hub.verify_token": {token}}
-	client := s.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	res, err := client.Get(callback + "?" + query.Encode())
+	res, err := s.client.Get(callback + "?" + query.Encode())
 	if err != nil {
 		return 0
 	}
