@@ -79,6 +79,15 @@ func TestErrorsWithoutAnAnswer(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
+	switching := harness.NewUpstream(t, func(w http.ResponseWriter, _ harness.Received) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Errorf("taking over the connection: %v", err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	})
 	stalling := harness.NewUpstream(t, func(w http.ResponseWriter, r harness.Received) {
 		w.WriteHeader(200)
 		_ = http.NewResponseController(w).Flush()
@@ -94,6 +103,9 @@ func TestErrorsWithoutAnAnswer(t *testing.T) {
 		{"upstream drops the request", "reverse_proxy " + dropping.Addr, 502},
 		{"upstream dies in its 200", "reverse_proxy " + cut.Addr, 502},
 		{"upstream dies in its 200 of unknown length", "reverse_proxy " + cutChunked.Addr, 502},
+		{"upstream switches protocols", "reverse_proxy " + switching.Addr, 502},
+		{"answers 101", "respond 101", 502},
+		{"answers 103", "respond 103", 502},
 		{"upstream hangs", "reverse_proxy " + hanging.Addr + " {\ntransport http {\nresponse_header_timeout 100ms\n}\n}", 504},
 		{"upstream hangs in its 200", "reverse_proxy " + stalling.Addr + " {\ntransport http {\nread_timeout 100ms\n}\n}", 502},
 		{"no upstream available", "reverse_proxy {\ndynamic a app.invalid 80 {\nresolvers " + nobody + "\n}\n}", 503},

@@ -163,14 +163,15 @@ func Brief(list []string) string {
 
 // A CloudEvent is what the tests look at in an event.
 type CloudEvent struct {
-	SpecVersion string `json:"specversion"`
-	ID          string `json:"id"`
-	Source      string `json:"source"`
-	Type        string `json:"type"`
-	Entry       string `json:"metaentry"`
-	Field       string `json:"metafield"`
-	Subject     string `json:"subject"`
-	Data        struct {
+	SpecVersion  string `json:"specversion"`
+	ID           string `json:"id"`
+	Source       string `json:"source"`
+	Type         string `json:"type"`
+	Entry        string `json:"metaentry"`
+	Field        string `json:"metafield"`
+	Subject      string `json:"subject"`
+	PartitionKey string `json:"partitionkey"`
+	Data         struct {
 		PostID string `json:"post_id"`
 	} `json:"data"`
 }
