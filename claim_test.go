@@ -73,7 +73,7 @@ func TestWhatFailedIsReleased(t *testing.T) {
 	for _, tc := range []struct {
 		deliver string
 		calls   []string // of the first try
-		again   []string // what the second one hands on
+		again   []string // what the second one delivers
 	}{
 		{delivery.Each, []string{"claim 3 for 15s", "commit 2 for 36h0m0s", "release 1"}, []string{`"n":2`}},
 		{delivery.Batch, []string{"claim 3 for 15s", "release 3"}, []string{`"n":1`, `"n":2`, `"n":3`}},

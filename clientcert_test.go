@@ -108,7 +108,7 @@ func TestCertificateThatMerelyArrivedIsNoIdentity(t *testing.T) {
 	if _, err := c.check(newNotification(testBody)); err != errNoCert {
 		t.Errorf("no TLS: got %v, want %v", err, errNoCert)
 	}
-	// with a pool of its own, somebody else's verification does not count
+	// with a pool of its own, the verification of the connection does not count
 	if _, err := newClientCert(poolOf()).check(connected(true, leaf)); err != errCertAuthority {
 		t.Errorf("verified by the connection policy alone: got %v, want %v", err, errCertAuthority)
 	}

@@ -148,7 +148,7 @@ func TestStoreThatFails(t *testing.T) {
 			next := new(app)
 			wantAnswer(t, h, testBody, next, tc.status, tc.reason)
 			if len(next.bodies) != tc.handedOn {
-				t.Errorf("got %d events handed on, want %d", len(next.bodies), tc.handedOn)
+				t.Errorf("got %d events delivered, want %d", len(next.bodies), tc.handedOn)
 			}
 			if n := logs.FilterMessage("deduplication failed").Len(); n != 1 {
 				t.Errorf("got %d lines in the log, want 1: %v", n, logs.All())

@@ -161,7 +161,7 @@ func TestOnlySuccessIsAnswered200(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}, 502},
 		{"panic", func(http.ResponseWriter, *http.Request, string) error { panic("x") }, 502},
-		{"nobody there", func(_ http.ResponseWriter, r *http.Request, _ string) error {
+		{"no upstream", func(_ http.ResponseWriter, r *http.Request, _ string) error {
 			caddyhttp.SetVar(r.Context(), "unhandled", true) // as the end of Caddy's handler chain does
 			return nil
 		}, 502},
@@ -286,7 +286,7 @@ func TestShutdownCancelsWhatNobodyWaitsFor(t *testing.T) {
 		t.Errorf("got %v, want an error of the server", err)
 	}
 	if n := len(next.bodies); n != 1 {
-		t.Errorf("got %d events handed on, want none after the end", n-1)
+		t.Errorf("got %d events delivered, want none after the end", n-1)
 	}
 }
 

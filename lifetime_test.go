@@ -50,7 +50,7 @@ func TestDeliveriesEndWithTheirSendersOnlyInAShutdown(t *testing.T) {
 				r := newNotification(`{"object":"page","entry":[{"id":"1","changed_fields":["a"]}]}`)
 				_ = h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx), next)
 				if len(next.bodies) != 1 {
-					t.Errorf("got %d events handed on, want 1", len(next.bodies))
+					t.Errorf("got %d events delivered, want 1", len(next.bodies))
 				}
 			})
 		})

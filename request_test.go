@@ -181,7 +181,7 @@ func TestWhatHandlersBeforeLeftIsThereForThoseBehind(t *testing.T) {
 		t.Errorf("placeholder: got %q, want shop", value)
 	}
 	if value, _ := replacer(got).GetString("http.request.header.Cookie"); value != "" {
-		t.Errorf("placeholder of a header that was not handed on: got %q, want none", value)
+		t.Errorf("placeholder of a header that was not passed on: got %q, want none", value)
 	}
 	if value, _ := replacer(got).GetString("http.request.orig_uri.path"); value != "/webhooks" || got.URL.Path != "/rewritten" {
 		t.Errorf("URI: got %q, originally %q; want /rewritten, originally /webhooks", got.URL.Path, value)

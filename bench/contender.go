@@ -41,7 +41,7 @@ type site struct {
 	workload *workload
 	dir      string
 	addr     string // to listen on
-	admin    string // to listen on, for those who can be asked for a profile
+	admin    string // to listen on, for the contenders that serve profiles
 	upstream string
 	caddy    string // the program
 	certs    *certificates
@@ -107,7 +107,7 @@ func (c *contender) launch(ctx context.Context, s site) (*server, error) {
 	return &server{process: p, contender: c, workload: s.workload, addr: s.addr, admin: s.admin}, nil
 }
 
-// freeAddr returns an address of the loopback interface that nobody listens on,
+// freeAddr returns an address of the loopback interface that has no listener,
 // and that no other caller gets before its release.
 func freeAddr() (addr string, release func(), err error) {
 	port, release, err := freeport.Take()
@@ -119,7 +119,7 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 // How many requests reach the upstream.
 func forwardsAll(_ *workload, requests, _ int) int { return requests }
 
-// forwardsAuthentic is for those who check the signature.
+// forwardsAuthentic is for contenders that check the signature.
 func forwardsAuthentic(w *workload, requests, _ int) int {
 	if w.forged || w.method != "POST" {
 		return 0
@@ -127,12 +127,12 @@ func forwardsAuthentic(w *workload, requests, _ int) int {
 	return requests
 }
 
-// forwardsNew is for those who drop repeats.
+// forwardsNew is for contenders that drop repeats.
 func forwardsNew(w *workload, _, fresh int) int { return forwardsAuthentic(w, fresh, fresh) }
 
 func forwardsEach(w *workload, _, fresh int) int { return w.updates * forwardsNew(w, fresh, fresh) }
 
-// notForged is for those who cannot tell.
+// notForged is for contenders that do not check the signature.
 func notForged(w *workload) bool { return !w.forged }
 
 func onlyForged(w *workload) bool { return w.forged }

@@ -25,7 +25,7 @@ type load struct {
 	want        int           // the status of every answer
 }
 
-// slowest is how long an answer may take. With a thousand updates to hand on
+// slowest is how long an answer may take. With a thousand updates to pass on
 // one by one, on many connections at once, it takes seconds.
 const slowest = 5 * time.Minute
 

@@ -80,7 +80,7 @@ type changeField struct {
 	item          bool         // the value is what an item of messaging[] is
 	keys          []naturalKey // of the value, if it is no item
 	own           []member     // an id that no other update of the field has with the same value
-	subject       []member     // the subject, where it is none of valueSubjects
+	subject       []member     // the subject, where it is not among valueSubjects
 	about         []member     // the post or the media that is commented on: the first one there is
 }
 

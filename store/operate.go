@@ -139,7 +139,7 @@ type Stats struct {
 // DestinationStats is how much waits for a destination.
 type DestinationStats struct {
 	Destination string
-	Waiting     int64 // among them those whose next attempt is not due yet
+	Waiting     int64 // including those whose next attempt is not due yet
 	UnderWay    int64
 	Dead        map[string]int64 // by the last attempt's Cause
 	Oldest      time.Time        // the earliest Since of what is waiting or under way; zero without any

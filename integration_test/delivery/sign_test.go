@@ -40,7 +40,7 @@ func TestAppCanVerifyWhatIsHandedOn(t *testing.T) {
 					}
 				}
 				if harness.CheckSignature(t, harness.OtherSecret, r.Body, r.Header) == nil {
-					t.Errorf("request %d: got a right signature by a secret that nobody has", i)
+					t.Errorf("request %d: got a right signature by a secret that is not configured", i)
 				}
 				if harness.CheckSignature(t, harness.NewSecret, r.Body+" ", r.Header) == nil {
 					t.Errorf("request %d: got a right signature of another body", i)

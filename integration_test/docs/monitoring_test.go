@@ -130,7 +130,7 @@ func TestDashboardParses(t *testing.T) {
 	for _, expr := range readDashboard(t).expressions() {
 		expr = grafana.Replace(expr)
 		if strings.Contains(expr, "$") {
-			t.Errorf("got a variable in %s, want none that nobody knows", expr)
+			t.Errorf("got a variable in %s, want none that is not defined", expr)
 		}
 		rules = append(rules, map[string]string{"record": fmt.Sprintf("query:%d", len(rules)), "expr": expr})
 	}

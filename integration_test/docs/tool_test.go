@@ -14,7 +14,7 @@ type tool string
 func (name tool) find(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath(string(name))
-	if err != nil { // it may be out of the way of those who are not root
+	if err != nil { // it may be where only root looks
 		path, err = exec.LookPath("/usr/sbin/" + string(name))
 	}
 	if err != nil {

@@ -47,7 +47,7 @@ func newFaultyApp(t *testing.T, l *harness.Ledger, random *rand.Rand) *faultyApp
 	return a
 }
 
-// patienceOfApps is how long an app hangs when nobody ends it.
+// patienceOfApps is how long an app hangs at most.
 const patienceOfApps = 3 * time.Second
 
 // respond answers what has arrived. Only a response that is whole is an
@@ -93,7 +93,7 @@ func (a *faultyApp) respond(w http.ResponseWriter, got harness.Received) {
 	}
 }
 
-// hang waits until nobody waits for the answer any more.
+// hang waits until the request is canceled.
 func (a *faultyApp) hang(got harness.Received) {
 	select {
 	case <-got.Ctx.Done():

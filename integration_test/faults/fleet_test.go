@@ -53,7 +53,7 @@ func TestTwoProcessesDeliverOnce(t *testing.T) {
 				}
 				running.Go(func() {
 					for n := range notifications {
-						events := harness.Some(random, strconv.Itoa(i/2), n) // that somebody else sends as well
+						events := harness.Some(random, strconv.Itoa(i/2), n) // that another sender sends as well
 						if f.ledger.Whole {                                  // where that would bring them twice
 							events = harness.Posts(strconv.Itoa(i)+"-"+strconv.Itoa(n), 3)
 						}

@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyproc"
 )
 
-// TestKilledAtAnyMoment kills Caddy under load, again and again. Whoever sends
-// does so until there is a 200. Of what was answered 200 nothing is missing
-// then, and nothing is delivered again.
+// TestKilledAtAnyMoment kills Caddy under load, again and again, while each
+// sender repeats a notification until it is answered 200. In the end nothing
+// that was answered 200 is missing, and nothing is delivered again.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	kills := 50

@@ -67,7 +67,7 @@ func keepSending(m *harness.Meta, to []*caddyproc.Process, sequence string, done
 
 // forge sends what only looks like a notification.
 func forge(m *harness.Meta, to *caddyproc.Process, posts []string) {
-	m.Ledger.Send(posts) // they are on their way: somebody has captured it
+	m.Ledger.Send(posts) // they have been captured on their way
 	body := harness.PageOf(posts)
 	signature := harness.Sign(harness.AppSecret, body)
 	switch m.Random.IntN(5) {

@@ -128,7 +128,7 @@ func (g *Gateway) MustLoad(site string) {
 	}
 }
 
-// Reload is MustLoad, and waits until nobody gets through to the old
+// Reload is MustLoad, and waits until no request gets through to the old
 // configuration any more. The callback must be a handler's.
 func (g *Gateway) Reload(site string) {
 	g.T.Helper()
@@ -233,7 +233,7 @@ func (g *Gateway) Dial() net.Conn {
 }
 
 // MakeCertificate writes a certificate for 127.0.0.1 and its key to dir, and
-// returns the pool of those who trust it.
+// returns a pool that trusts it.
 func MakeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	server := certs.SelfSigned("gateway", certs.Loopback, certs.ForServers)

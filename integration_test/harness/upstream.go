@@ -81,8 +81,8 @@ func (u *Upstream) connected(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Idle reports whether nobody is connected, so that nothing more can come from
-// somebody who is gone.
+// Idle reports whether no client is connected, so that nothing more can come from
+// a gateway that has ended.
 func (u *Upstream) Idle() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -196,7 +196,7 @@ func PostsOf(t *testing.T, requests []Received) []string {
 	return ids
 }
 
-// A Gate lets those who reach an upstream wait for their answer.
+// A Gate holds back the answers of an upstream.
 type Gate struct {
 	open    chan struct{}
 	Release func() // answers everyone from now on

@@ -50,7 +50,7 @@ func peak(do func()) int64 {
 }
 
 // TestMemoryWhileManySendLargeBodies has 64 senders push 4 MB each, all but a
-// byte, and that one when nobody gets on.
+// byte, and that one when no request makes progress.
 func TestMemoryWhileManySendLargeBodies(t *testing.T) {
 	const senders, size = 64, 4_000_000
 	prefix := string(harness.Page([]string{"a"}))

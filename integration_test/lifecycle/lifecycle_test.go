@@ -115,7 +115,7 @@ func TestTerminatedWhileDelivering(t *testing.T) {
 			answers := sending(t, c, senders)
 			harness.Eventually(t, "events upstream", func() bool { waiting, _ := gate.Counts(); return waiting >= senders })
 			c.Terminate()
-			harness.Eventually(t, "nobody listening", func() bool { return !c.Listening() })
+			harness.Eventually(t, "a closed port", func() bool { return !c.Listening() })
 			gate.Release()
 			for range senders {
 				if got := <-answers; got != 200 {

@@ -12,7 +12,7 @@ import (
 // subjectHeader is in which a proxy passes the subject of a certificate.
 const subjectHeader = "X-Amzn-Mtls-Clientcert-Subject"
 
-// trustedLoopback makes whoever connects to a gateway a trusted proxy.
+// trustedLoopback makes every client on the loopback interface a trusted proxy.
 const trustedLoopback = "trusted_proxies static 127.0.0.1/32"
 
 // forwarded returns a new notification as a proxy passes it, with these

@@ -19,7 +19,7 @@ import (
 )
 
 // mutualHost is the name of the gateways that ask for certificates. They need
-// one: with client authentication, Caddy serves a host only to those who have
+// one: with client authentication, Caddy serves a host only to clients that have
 // named it in the handshake.
 const mutualHost = "webhooks.test"
 
@@ -102,7 +102,7 @@ func (g *mutualGateway) serve(tlsOptions, directives string) {
 // notified counts the notifications, so that each one is new.
 var notified atomic.Int64
 
-// notification returns a notification that nobody has seen before.
+// notification returns a notification that was not sent before.
 func (g *mutualGateway) notification() *http.Request {
 	g.T.Helper()
 	r := g.Gateway.Notification(harness.Page([]string{"mutual-" + strconv.FormatInt(notified.Add(1), 10)}))

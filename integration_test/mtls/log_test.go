@@ -47,7 +47,7 @@ func wantLogged(t *testing.T, entry map[string]any, want map[string]any) {
 }
 
 // TestRefusedCertificateIsLogged looks for what tells an operator why Meta's
-// new certificate fails, and for what is nobody's business.
+// new certificate fails, and for details that must stay out of the log.
 func TestRefusedCertificateIsLogged(t *testing.T) {
 	expiredIntermediate := root.Issue("Old Intermediate", certs.Authority, certs.Expired)
 	forged := "x\n" + `{"level":"warn","logger":"http.handlers.meta_webhook","msg":"refused"}` + "\n"

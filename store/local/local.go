@@ -87,7 +87,7 @@ func NewClaims(now func() time.Time) *Claims {
 // Destruct implements caddy.Destructor.
 func (*Claims) Destruct() error { return nil }
 
-// claim sets the states of those events to Claimed that nobody else holds, and
+// claim sets the states of those events to Claimed that no other claim holds, and
 // returns those that the token has not held before.
 func (c *Claims) claim(token store.Token, events []store.Key, states []store.State, lease time.Duration) (taken []store.Key) {
 	now := c.now().Sub(c.start)

@@ -15,8 +15,8 @@ type failingSet struct{ err error }
 func (s *failingSet) Find([]store.Key, []store.State) error { return s.err }
 func (s *failingSet) Add([]store.Key, time.Duration) error  { return s.err }
 
-// TestAFailedRenewalKeepsTheClaim: the delivery lives on, and nobody else is
-// to begin one. A claim that failed is nobody's.
+// TestAFailedRenewalKeepsTheClaim: the delivery goes on, and no other
+// may begin. A claim that failed is held by no one.
 func TestAFailedRenewalKeepsTheClaim(t *testing.T) {
 	set := new(failingSet)
 	l := NewLedger(NewClaims(time.Now), set, nil)

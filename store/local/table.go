@@ -45,7 +45,7 @@ type entry[V any] struct {
 }
 
 // A part is what finds a part of the entries. Parts grow on their own, so that
-// nobody waits for a whole table to grow.
+// no caller waits for a whole table to grow.
 type part struct {
 	buckets []bucket // their number is a power of two
 	used    int
@@ -200,7 +200,7 @@ func (t *Table[V]) grow(part *part) {
 	}
 }
 
-// Remove takes an entry out of the table. It stays where it is for those who
+// Remove takes an entry out of the table. It stays where it is for callers that
 // hold its reference.
 func (t *Table[V]) Remove(ref uint32) {
 	p := t.place(&t.entry(ref).key)

@@ -15,7 +15,7 @@ const maxEvents = math.MaxInt32
 
 // A set is delivered events in memory: a table of entries, and
 // for each window a queue of them, oldest first. Time is counted from its
-// start, on a clock that nobody sets.
+// start, on a monotonic clock.
 type set struct {
 	now   func() time.Time
 	start time.Time
@@ -75,10 +75,10 @@ func (s *set) Find(events []store.Key, states []store.State) error {
 
 const (
 	// expiring is how many expired entries an added one takes with it, so that
-	// more go than come and nobody waits for a long list to go.
+	// more go than come and no caller waits for a long list to go.
 	expiring = 4
 
-	// turn is how many entries are evicted before somebody else has a turn:
+	// turn is how many entries are evicted before another caller has a turn:
 	// under a bound that has been lowered, they are many.
 	turn = 4096
 )

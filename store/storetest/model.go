@@ -79,7 +79,7 @@ func (m *model) pass(units float64) {
 	}
 }
 
-// died ends the process: nobody has anything under way.
+// died ends the process: nothing is under way any more.
 func (m *model) died() {
 	for _, d := range m.deliveries {
 		if d.state == store.UnderWay {

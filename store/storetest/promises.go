@@ -54,7 +54,7 @@ func renewal(c *check) {
 	}
 	c.claim(b, event, store.InFlight)
 	c.Advance(lease + time.Second)
-	c.claim(a, event, store.Claimed) // nobody has taken it meanwhile
+	c.claim(a, event, store.Claimed) // no other claim has taken it meanwhile
 	c.claim(b, event, store.InFlight)
 }
 

@@ -182,7 +182,7 @@ func listPages(q *queueCheck) {
 		q.Errorf("got %d deliveries to both destinations, want 20", got)
 	}
 	if _, _, err := q.List(q.Context(), store.Filter{}, "no cursor", 3); err == nil {
-		q.Error("got no error for a cursor that is none, want one")
+		q.Error("got no error for an invalid cursor, want one")
 	}
 }
 

@@ -244,7 +244,7 @@ func queueLost(q *queueCheck) {
 	q.pass(2)
 	q.renew("app", 3, taken[1:])
 	q.pass(2)
-	q.renew("app", 3, taken, taken[0].Number) // though nobody else has it
+	q.renew("app", 3, taken, taken[0].Number) // though no other process has it
 	second := q.take("app", many, "one")
 	q.renew("app", 3, taken, taken[0].Number)
 	q.renew("app", 3, second)

@@ -42,7 +42,7 @@ func Run(t *testing.T, subject func(t *testing.T) Subject) {
 		run  func(*check)
 	}{
 		{"an absent event is claimed by one", oneClaimant},
-		{"a delivered event is nobody's to claim", delivered},
+		{"a delivered event cannot be claimed", delivered},
 		{"a released event is the next one's", released},
 		{"a lease ends", leaseEnds},
 		{"claiming again renews", renewal},
@@ -140,7 +140,7 @@ func (c *check) release(token store.Token, events []store.Key) {
 	}
 }
 
-// keys returns n keys that nobody has.
+// keys returns n new keys.
 func keys(n int) []store.Key {
 	keys := make([]store.Key, n)
 	for i := range keys {
@@ -149,7 +149,7 @@ func keys(n int) []store.Key {
 	return keys
 }
 
-// tokens returns two tokens that nobody has.
+// tokens returns two new tokens.
 func tokens() (a, b store.Token) {
 	var random [16]byte
 	_, _ = rand.Read(random[:])

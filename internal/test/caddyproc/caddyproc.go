@@ -139,7 +139,7 @@ func (p *Process) wait(r *run) {
 			case <-time.After(2 * time.Millisecond):
 			}
 			if time.Now().After(deadline) {
-				p.t.Fatalf("got nobody listening on port %d after %v", port, patience)
+				p.t.Fatalf("got no listener on port %d after %v", port, patience)
 			}
 		}
 	}

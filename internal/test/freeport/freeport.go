@@ -15,7 +15,7 @@ type Test interface {
 	Fatal(args ...any)
 }
 
-// Of returns a port of the loopback interface that nobody listens on, and that
+// Of returns a port of the loopback interface that has no listener, and that
 // no other caller gets before the test ends.
 func Of(t Test) int {
 	t.Helper()
@@ -27,7 +27,7 @@ func Of(t Test) int {
 	return port
 }
 
-// Take returns a port of the loopback interface that nobody listens on, and
+// Take returns a port of the loopback interface that has no listener, and
 // that no other caller, in this process or another, gets before its release.
 //
 // The port is below those that systems give to outgoing connections: nobody

@@ -52,7 +52,7 @@ var layout = map[string][]string{
 	"event":             nil,
 }
 
-// forTests are the folders of what is no part of the plugin.
+// forTests are the folders that are not a part of the plugin.
 var forTests = []string{"internal/test", "integration_test", "bench"}
 
 // A pkg is a package and what it imports, on any system.

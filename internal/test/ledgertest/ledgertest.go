@@ -57,7 +57,7 @@ func Open(t testing.TB, module store.Opener, name string) store.Ledger {
 	return s
 }
 
-// RandomKeys returns n keys that nobody has.
+// RandomKeys returns n random keys.
 func RandomKeys(n int) []store.Key {
 	keys := make([]store.Key, n)
 	for i := range keys {
