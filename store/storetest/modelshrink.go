@@ -80,11 +80,11 @@ func TestModel(t *testing.T, config QueueConfig) {
 	}
 	for seed := first; seed < first+uint64(runs); seed++ {
 		chosen := randomOperations(seed, steps)
-		at, _, err := runOperations(t, config, chosen)
+		at, told, err := runOperations(t, config, chosen)
 		if err == nil {
 			continue
 		}
-		shortest, told, err := shrink(chosen[:at+1], err, func(some []operation) (int, string, error) {
+		shortest, told, err := shrink(chosen[:at+1], told, err, func(some []operation) (int, string, error) {
 			return runOperations(t, config, some)
 		})
 		t.Fatalf("STORETEST_SEED=%d: after %d operations, %d of which are needed:\n%s\n%v", seed, at+1, shortest, told, err)
@@ -94,7 +94,7 @@ func TestModel(t *testing.T, config QueueConfig) {
 // shrink leaves out operations for as long as those that are left fail, for up
 // to half a minute. It returns how many are left, what they did and how they
 // failed.
-func shrink(failing []operation, err error, run func([]operation) (int, string, error)) (left int, told string, _ error) {
+func shrink(failing []operation, told string, err error, run func([]operation) (int, string, error)) (int, string, error) {
 	for end, size := time.Now().Add(30*time.Second), len(failing)/2; size > 0 && time.Now().Before(end); {
 		shorter := false
 		for from := 0; from < len(failing) && time.Now().Before(end); {

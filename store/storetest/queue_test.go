@@ -36,11 +36,11 @@ func TestModelFindsFaults(t *testing.T) {
 			run := func(some []operation) (int, string, error) { return runOperations(t, config, some) }
 			for seed := range uint64(100) {
 				chosen := randomOperations(seed, 80)
-				at, _, err := run(chosen)
+				at, told, err := run(chosen)
 				if err == nil {
 					continue
 				}
-				left, told, err := shrink(chosen[:at+1], err, run)
+				left, told, err := shrink(chosen[:at+1], told, err, run)
 				t.Logf("%d of %d operations are needed:\n%s\n%v", left, at+1, told, err)
 				if left > 10 {
 					t.Errorf("got %d operations that show the fault, want few", left)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,52 +66,52 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // A processFS is the file system of one process. Nothing that the process does
-// after its end has an effect.
+// after its end has an effect. Without it, what a queue creates while it is
+// being ended would be a file of the next process.
 type processFS struct {
 	wal.FS
-	ended atomic.Bool
+	mu    sync.RWMutex // held for reading during what must not span the end
+	ended bool
 }
 
-func (f *processFS) err() error {
-	if f.ended.Load() {
+// during calls f unless the process has ended.
+func (p *processFS) during(f func() error) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.ended {
 		return waltest.ErrStopped
 	}
-	return nil
+	return f()
 }
 
-func (f *processFS) Create(name string) (wal.File, error) {
-	if err := f.err(); err != nil {
-		return nil, err
-	}
-	return f.FS.Create(name)
+// end ends the process.
+func (p *processFS) end(how func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	how()
 }
 
-func (f *processFS) Open(name string) (wal.File, error) {
-	if err := f.err(); err != nil {
-		return nil, err
-	}
-	return f.FS.Open(name)
+func (p *processFS) Create(name string) (file wal.File, err error) {
+	err = p.during(func() error { file, err = p.FS.Create(name); return err })
+	return file, err
 }
 
-func (f *processFS) Remove(name string) error {
-	if err := f.err(); err != nil {
-		return err
-	}
-	return f.FS.Remove(name)
+func (p *processFS) Open(name string) (file wal.File, err error) {
+	err = p.during(func() error { file, err = p.FS.Open(name); return err })
+	return file, err
 }
 
-func (f *processFS) Rename(from, to string) error {
-	if err := f.err(); err != nil {
-		return err
-	}
-	return f.FS.Rename(from, to)
+func (p *processFS) Remove(name string) error {
+	return p.during(func() error { return p.FS.Remove(name) })
 }
 
-func (f *processFS) SyncDir(dir string) error {
-	if err := f.err(); err != nil {
-		return err
-	}
-	return f.FS.SyncDir(dir)
+func (p *processFS) Rename(from, to string) error {
+	return p.during(func() error { return p.FS.Rename(from, to) })
+}
+
+func (p *processFS) SyncDir(dir string) error {
+	return p.during(func() error { return p.FS.SyncDir(dir) })
 }
 
 // A process has the queues of a disk.
@@ -167,8 +166,7 @@ func (p *process) kill() { p.end(p.disk.Kill) }
 func (p *process) powerCut() { p.end(p.disk.PowerCut) }
 
 func (p *process) end(how func()) {
-	p.fs.ended.Store(true)
-	how()
+	p.fs.end(how)
 	for _, q := range p.queues {
 		_ = q.Close() // which ends its goroutines, and has no effect
 	}
