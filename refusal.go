@@ -67,6 +67,7 @@ var (
 	errStoreFull  = refusal{http.StatusServiceUnavailable, "store_full"}
 	errStoreBusy  = refusal{http.StatusServiceUnavailable, "store_busy"}
 	errInFlight   = refusal{http.StatusServiceUnavailable, "in_flight"}
+	errMatcher    = refusal{http.StatusInternalServerError, "matcher_failed"}
 )
 
 // A refused is a refusal and what the request has shown of itself, for the log.
@@ -91,6 +92,8 @@ func refusalOf(err error) error {
 		return errStoreFull
 	case delivery.ErrStoreBusy:
 		return errStoreBusy
+	case delivery.ErrMatcher:
+		return errMatcher
 	case delivery.ErrInFlight:
 		return errInFlight
 	}

@@ -39,6 +39,19 @@ func (q *testQueue) change() {
 	q.changed = make(chan struct{})
 }
 
+func (q *testQueue) Stats(context.Context) (stats store.Stats, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, d := range q.waiting {
+		at := slices.IndexFunc(stats.Destinations, func(s store.DestinationStats) bool { return s.Destination == d.destination })
+		if at < 0 {
+			at, stats.Destinations = len(stats.Destinations), append(stats.Destinations, store.DestinationStats{Destination: d.destination})
+		}
+		stats.Destinations[at].Waiting++
+	}
+	return stats, q.fail
+}
+
 func (q *testQueue) Accept(_ context.Context, n *store.Notification) ([]bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -21,6 +21,11 @@ func Running() []*Stored {
 	return slices.CompactFunc(all, func(a, b *Stored) bool { return a.Name == b.Name }) // two during a reload
 }
 
+// isRunning reports whether anything delivers the stored events of a handler.
+func isRunning(name string) bool {
+	return slices.ContainsFunc(Running(), func(s *Stored) bool { return s.Name == name })
+}
+
 // Operate calls f with the queue.
 func (s *Stored) Operate(f func(store.Operator) error) error {
 	queue, err := s.Queue.Acquire()

@@ -46,6 +46,7 @@ type Stored struct {
 var (
 	ErrStoreFull = errors.New("the store is full")
 	ErrStoreBusy = errors.New("the store is busy")
+	ErrMatcher   = errors.New("a destination's matcher failed")
 )
 
 // Start begins to deliver.
@@ -63,15 +64,37 @@ func (s *Stored) Start() error {
 		s.running.Go(func() { w.run(taking) })
 	}
 	unwatch := s.Observer.WatchQueue(statsOf(queue))
+	s.running.Go(func() { s.tellUnattended(taking, queue, s.Destinations) })
 	go func() {
 		s.running.Wait()
 		s.abort()
 		unwatch()
+		if !caddy.Exiting() && !isRunning(s.Name) {
+			s.tellUnattended(context.Background(), queue, nil)
+		}
 		if err := s.Queue.Release(); err != nil {
 			s.Observer.StoreFailed("close", err)
 		}
 	}()
 	return nil
+}
+
+// tellUnattended has the observer tell of events that wait for a destination
+// which is not configured. They wait until it is, or until they are replayed to
+// another one or discarded.
+func (s *Stored) tellUnattended(ctx context.Context, queue store.Queue, configured []*Destination) {
+	ctx, cancel := within(ctx, storeTimeout)
+	defer cancel()
+	stats, err := queue.Stats(ctx)
+	if err != nil {
+		return // as do accepting and taking, which tell of it
+	}
+	for _, d := range stats.Destinations {
+		n := d.Waiting + d.UnderWay
+		if n > 0 && !slices.ContainsFunc(configured, func(c *Destination) bool { return c.Name == d.Destination }) {
+			s.Observer.Unattended(d.Destination, n)
+		}
+	}
 }
 
 // statsOf returns how to ask a queue for what it holds.
@@ -171,7 +194,7 @@ func (s *Stored) Finish(grace time.Duration) {
 }
 
 // Deliver stores the events of a notification. It returns nil once they are
-// stored, now or before; else ErrStoreFull, ErrStoreBusy or ErrStore.
+// stored, now or before; else ErrStoreFull, ErrStoreBusy, ErrStore or ErrMatcher.
 func (s *Stored) Deliver(n *Notification) error {
 	queue, err := s.Queue.Acquire()
 	if err != nil {
@@ -182,7 +205,11 @@ func (s *Stored) Deliver(n *Notification) error {
 			s.Observer.StoreFailed("close", err)
 		}
 	}()
-	stored := s.notification(n)
+	stored, err := s.notification(n)
+	if err != nil {
+		n.Told.Rejected(n.Events)
+		return err
+	}
 	// a sender that hangs up sends the notification again, which costs more
 	ctx, cancel := within(context.WithoutCancel(n.Request.Context()), storeTimeout)
 	defer cancel()
@@ -217,8 +244,10 @@ func (s *Stored) failed(operation string, n *Notification, err error) error {
 	return ErrStore
 }
 
-// notification returns what is stored of a notification.
-func (s *Stored) notification(n *Notification) *store.Notification {
+// notification returns what is stored of a notification. A matcher that fails
+// says neither that a destination gets an event nor that it does not, so that
+// nothing is stored.
+func (s *Stored) notification(n *Notification) (*store.Notification, error) {
 	origin := OriginOf(n.Request)
 	stored := &store.Notification{
 		Received: n.Told.Start(),
@@ -232,17 +261,24 @@ func (s *Stored) notification(n *Notification) *store.Notification {
 		stored.Events[i] = store.Event{Key: store.Key(e.ID()), Window: s.window(e), Info: infoOf(e), Body: bodies[from:len(bodies):len(bodies)]}
 	}
 	for _, d := range s.Destinations {
+		wanted, err := d.wants(n, origin)
+		if err != nil {
+			s.Observer.MatcherFailed(d.Name, err)
+			return nil, ErrMatcher
+		}
 		if d.Deliver == Original {
-			s.addressWhole(d, n, origin, stored)
+			if slices.Contains(wanted, true) {
+				s.addressWhole(d, n, stored)
+			}
 			continue
 		}
 		for i := range n.Events {
-			if d.wants(n, origin, n.Events[i:i+1]) {
+			if wanted[i] {
 				stored.Events[i].Targets = append(stored.Events[i].Targets, d.target(n.Events[i:i+1]))
 			}
 		}
 	}
-	return stored
+	return stored, nil
 }
 
 // StoredRoom returns how many bytes the bodies that are stored of events take
@@ -262,34 +298,34 @@ func (s *Stored) window(e *event.Event) time.Duration {
 	return window(s.Policy, e)
 }
 
-// addressWhole addresses the notification itself to a destination that wants
-// any event in it.
-func (s *Stored) addressWhole(d *Destination, n *Notification, origin *Origin, stored *store.Notification) {
-	for i := range n.Events {
-		if !d.wants(n, origin, n.Events[i:i+1]) {
-			continue
-		}
-		if stored.Whole.Targets == nil {
-			stored.Whole.Key = store.Key(event.Digest(n.Events))
-			stored.Whole.Body = n.Body
-			stored.Whole.Info = sharedInfo(stored.Events)
-		}
-		stored.Whole.Targets = append(stored.Whole.Targets, d.target(n.Events))
-		return
+// addressWhole addresses the notification itself to a destination.
+func (s *Stored) addressWhole(d *Destination, n *Notification, stored *store.Notification) {
+	if stored.Whole.Targets == nil {
+		stored.Whole.Key = store.Key(event.Digest(n.Events))
+		stored.Whole.Body = n.Body
+		stored.Whole.Info = sharedInfo(stored.Events)
 	}
+	stored.Whole.Targets = append(stored.Whole.Targets, d.target(n.Events))
 }
 
-// wants reports whether a destination gets an event.
-func (d *Destination) wants(n *Notification, origin *Origin, one []event.Event) bool {
-	if d.matchers == nil {
-		return true
+// wants returns which events of a notification a destination gets.
+func (d *Destination) wants(n *Notification, origin *Origin) ([]bool, error) {
+	wanted := make([]bool, len(n.Events))
+	for i := range n.Events {
+		if d.matchers == nil {
+			wanted[i] = true
+			continue
+		}
+		m := newMessage(n.Events[i].ID(), n.Events[i:i+1])
+		to := d.chain
+		to.Before = n.Request
+		r := new(Sender).request(n.Request.Context(), &to, origin, &m, &answer{header: make(http.Header)})
+		var err error
+		if wanted[i], err = d.matchers.AnyMatchWithError(r); err != nil {
+			return nil, err
+		}
 	}
-	m := newMessage(one[0].ID(), one)
-	to := d.chain
-	to.Before = n.Request
-	r := new(Sender).request(n.Request.Context(), &to, origin, &m, &answer{header: make(http.Header)})
-	match, err := d.matchers.AnyMatchWithError(r)
-	return match && err == nil
+	return wanted, nil
 }
 
 // target returns the target of events at a destination.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -138,16 +139,23 @@ type gatewayTest struct {
 	o     *observe.Observer
 }
 
-// newGateway returns a gateway with destinations, which has not started yet.
-func newGateway(t *testing.T, destinations ...*Destination) *gatewayTest {
+// observerOf returns an observer with a logger.
+func observerOf(t *testing.T, logger *zap.Logger) *observe.Observer {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(cancel)
-	o, err := observe.New(ctx, t.Name(), zap.NewNop())
+	o, err := observe.New(ctx, t.Name(), logger)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = o.Close() })
+	return o
+}
+
+// newGateway returns a gateway with destinations, which has not started yet.
+func newGateway(t *testing.T, destinations ...*Destination) *gatewayTest {
+	t.Helper()
+	o := observerOf(t, zap.NewNop())
 	g := &gatewayTest{t: t, queue: newTestQueue(), o: o}
 	g.Stored = &Stored{
 		Observer: o, Policy: everWindow{}, Destinations: destinations, ReadAhead: 1 << 20,
@@ -540,5 +548,65 @@ func TestLostLeaseEndsTheAttempt(t *testing.T) {
 				t.Errorf("got the end of the attempt after %v, want it within the lease", took)
 			}
 		})
+	})
+}
+
+// A failingMatcher fails for one conversation.
+type failingMatcher struct{}
+
+func (failingMatcher) Match(*http.Request) bool { return false }
+
+func (failingMatcher) MatchWithError(r *http.Request) (bool, error) {
+	if repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); repl.ReplaceAll("{http.meta_webhook.event.conversation}", "") == "5/2" {
+		return false, errors.New("no such key")
+	}
+	return true, nil
+}
+
+// TestMatcherThatFailsDropsNothing has a destination whose matcher fails for
+// some events. They might be for the destination, so Meta has to send them
+// again.
+func TestMatcherThatFailsDropsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, deliver := range []string{Each, Original} {
+			g := newGateway(t, to(new(testApp), func(d *Destination) {
+				d.Deliver, d.matchers = deliver, caddyhttp.MatcherSets{{failingMatcher{}}}
+			}))
+			if got := g.accept(message([2]int{1, 0}, [2]int{2, 0})); got != ErrMatcher {
+				t.Errorf("%s: got %v, want ErrMatcher", deliver, got)
+			}
+			if n := g.queue.left(); n != 0 {
+				t.Errorf("%s: got %d events stored, want none", deliver, n)
+			}
+			if got := g.accept(message([2]int{1, 0})); got != nil {
+				t.Errorf("%s: got %v for another conversation, want nil", deliver, got)
+			}
+		}
+	})
+}
+
+// TestEventsOfARemovedDestinationWait has events stored for a destination that
+// the next configuration does not have.
+func TestEventsOfARemovedDestinationWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, next := range map[string][]*Destination{
+			"another destination": {to(new(testApp), func(d *Destination) { d.Name = "crm" })},
+			"none":                nil,
+		} {
+			g := newGateway(t, to(new(testApp)))
+			core, logs := observer.New(zap.InfoLevel)
+			g.Observer = observerOf(t, zap.New(core))
+			_ = g.accept(message([2]int{1, 0}, [2]int{2, 0}))
+			g.Destinations = next
+			g.run(func() { synctest.Wait() })
+			synctest.Wait()
+			lines := logs.FilterMessage("events wait for a destination that is not configured").All()
+			if len(lines) == 0 || lines[0].ContextMap()["destination"] != "app" || lines[0].ContextMap()["events"] != int64(2) {
+				t.Errorf("%s: got the lines %v, want one of two events for app", name, lines)
+			}
+			if n := g.queue.left(); n != 2 {
+				t.Errorf("%s: got %d events left, want 2", name, n)
+			}
+		}
 	})
 }

@@ -90,3 +90,16 @@ func causeLabel(cause string) string {
 	}
 	return cause
 }
+
+// Unattended states that events wait for a destination that is not configured.
+func (o *Observer) Unattended(destination string, events int64) {
+	o.logger.Warn("events wait for a destination that is not configured", o.fields(0,
+		zap.String("destination", destination), zap.Int64("events", events))...)
+}
+
+// MatcherFailed states that it cannot be told which events a destination gets.
+func (o *Observer) MatcherFailed(destination string, err error) {
+	if suppressed, ok := o.state.lines.allow("matcher "+destination, fewLines); ok {
+		o.logger.Error("a destination's matcher failed", o.fields(suppressed, zap.String("destination", destination), zap.Error(err))...)
+	}
+}
