@@ -13,6 +13,7 @@ type group struct {
 	offset  int64 // of buf in the segment
 	buf     []byte
 	records int64
+	batches int
 	sync    bool        // somebody waits until it is on the disk
 	lazy    []lazyBatch // what to write again if it does not get there
 	err     error       // once done is closed
@@ -236,6 +237,7 @@ func (l *Log) add(records [][]byte, size int64, lazy bool) *Batch {
 	}
 	g.buf = appendBatch(g.buf, l.active.place, l.end, l.active.synced, records)
 	g.records += int64(len(records))
+	g.batches++
 	l.end += size
 	l.marked = false
 	l.bytes += size

@@ -141,6 +141,8 @@ type Log struct {
 	lazyBytes int
 	timer     *time.Timer           // syncs lazy
 	moved     map[Position]Position // what was written again after an error
+	shared    int                   // how many batches the last group had
+	took      time.Duration         // how long the last sync took
 	last      *segment              // the last that was written to; the writer's
 	total     int64                 // what the files take
 	cause     error                 // why there is no active segment

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ func (l *Log) write() {
 			l.mu.Unlock()
 			return
 		}
+		l.gather()
 		g := l.queue[0]
 		l.queue = slices.Delete(l.queue, 0, 1)
 		if l.open == g {
@@ -29,6 +31,23 @@ func (l *Log) write() {
 		if err := l.writeGroup(g); err != nil {
 			l.fail(g, err)
 		}
+	}
+}
+
+// gather lets run who is ready to, as long as that adds to the next group, for a
+// part of the time that a sync takes. Those whose last batch is just done often
+// have another one, and would otherwise become two halves that wait for each
+// other's sync.
+func (l *Log) gather() {
+	if l.shared < 2 {
+		return
+	}
+	start := time.Now()
+	for before := int64(-1); l.bytes > before && time.Since(start) < l.took/4; {
+		before = l.bytes
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
 	}
 }
 
@@ -51,6 +70,7 @@ func (l *Log) writeGroup(g *group) error {
 	}
 	l.mu.Lock()
 	l.bytes -= int64(len(g.buf))
+	l.shared = g.batches
 	if cap(g.buf) <= keptBuffer {
 		l.buf = g.buf
 	}
@@ -86,6 +106,9 @@ func (l *Log) turnTo(s *segment) error {
 		return fmt.Errorf("writing %s: %w", s.name, err)
 	}
 	s.written.Store(dataStart)
+	l.mu.Lock()
+	l.stats.Bytes += dataStart
+	l.mu.Unlock()
 	return l.sync(s)
 }
 
@@ -138,6 +161,7 @@ func (l *Log) sync(s *segment) error {
 	}
 	took := time.Since(start)
 	l.mu.Lock()
+	l.took = took
 	bytes := int(written - s.synced)
 	s.synced = written
 	l.lazy, l.lazyBytes = nil, 0
