@@ -1,6 +1,7 @@
 package wal_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
@@ -23,7 +24,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(one, two[:len(two)-1000], false)
 	f.Add([]byte{}, one, true)
 	f.Add(two, one, false)
-	f.Add(append(one[:len(one):len(one)], one...), append(two[:8200:8200], two...), true)
+	f.Add(slices.Concat(one, one), slices.Concat(two[:8200], two), true)
 	f.Fuzz(func(t *testing.T, one, two []byte, both bool) {
 		disk := waltest.NewDisk(0)
 		disk.SetContent(segmentFile(1), one)

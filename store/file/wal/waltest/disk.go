@@ -86,7 +86,7 @@ const sector = 512
 // the seed.
 func NewDisk(seed uint64) *Disk {
 	return &Disk{
-		random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // a seed repeats a run
+		random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // it is to be the same again
 		files:  make(map[string]*inode), disk: make(map[string]*inode), locks: make(map[string]bool),
 	}
 }

@@ -1,0 +1,97 @@
+package seen
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
+)
+
+// An entry says where a record of an event is, and until when the event counts
+// as seen: seconds since 1970, or 0.
+type entry struct {
+	key      store.Key
+	position wal.Position
+	until    uint32
+	next     uint32 // in a table: the one before it in its chain, from 1
+}
+
+func compare(a, b entry) int {
+	return cmp.Or(
+		cmp.Compare(high(&a.key), high(&b.key)),
+		cmp.Compare(low(&a.key), low(&b.key)),
+		cmp.Compare(a.position, b.position),
+	)
+}
+
+// high returns the part of a key that comes first when they are sorted.
+func high(k *store.Key) uint64 { return binary.BigEndian.Uint64(k[:8]) }
+
+func low(k *store.Key) uint64 { return binary.BigEndian.Uint64(k[8:]) }
+
+// A table is entries in memory, in chains by their keys, which are as good as
+// random.
+type table struct {
+	entries []entry
+	chains  []uint32 // the last entry of each, from 1; a power of two
+}
+
+func newTable() *table { return &table{chains: make([]uint32, 1024)} }
+
+func (t *table) len() int { return len(t.entries) }
+
+func (t *table) add(e entry) {
+	if len(t.entries) == len(t.chains) {
+		t.chains = make([]uint32, 2*len(t.chains))
+		for i := range t.entries {
+			t.link(i)
+		}
+	}
+	t.entries = append(t.entries, e)
+	t.link(len(t.entries) - 1)
+}
+
+func (t *table) link(i int) {
+	chain := t.chain(&t.entries[i].key)
+	t.entries[i].next, *chain = *chain, uint32(i+1)
+}
+
+func (t *table) chain(k *store.Key) *uint32 { return &t.chains[low(k)&uint64(len(t.chains)-1)] }
+
+// each calls visit with each entry of a key, the last one first, until it
+// returns false.
+func (t *table) each(key store.Key, visit func(entry) bool) (goOn bool) {
+	for i := *t.chain(&key); i != 0; {
+		e := &t.entries[i-1]
+		if e.key == key && !visit(*e) {
+			return false
+		}
+		i = e.next
+	}
+	return true
+}
+
+// since returns a table with the entries from a position on.
+func (t *table) since(from wal.Position) *table {
+	others := newTable()
+	for i := range t.entries {
+		if e := &t.entries[i]; e.position >= from {
+			others.add(*e)
+		}
+	}
+	return others
+}
+
+// sorted returns the entries before a position in their order.
+func (t *table) sorted(to wal.Position) []entry {
+	entries := make([]entry, 0, len(t.entries)) // the chains of the table are still in use
+	for i := range t.entries {
+		if e := &t.entries[i]; e.position < to {
+			entries = append(entries, *e)
+		}
+	}
+	slices.SortFunc(entries, compare)
+	return entries
+}
