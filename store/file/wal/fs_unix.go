@@ -17,9 +17,10 @@ func (osFS) SyncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// isFull reports whether there was no room for what was to be written.
+// isFull reports whether there was no room for what was to be written: on the
+// disk, or within what the user or the process may take.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // inUse reports whether a file was not removed because it is open.

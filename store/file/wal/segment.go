@@ -62,10 +62,10 @@ func createSegment(fs FS, dir string, number uint32, size int64) (s *segment, er
 		}
 	}()
 	if err := file.Preallocate(size); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("allocating %s: %w", name, err)
 	}
 	if err := file.Sync(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("syncing %s: %w", name, err)
 	}
 	if err := fs.SyncDir(dir); err != nil {
 		return nil, err

@@ -112,9 +112,16 @@ func (l *Log) made(s *segment, err error) {
 		if l.active == nil {
 			l.cause = err
 		}
-		l.log.Warn("no room for the next segment", zap.Error(err))
+		if !l.warned {
+			l.log.Warn("no room for the next segment", zap.Error(err))
+		}
+		l.warned = true
 		l.pause()
 	default:
+		if l.warned {
+			l.log.Info("there is room for the next segment")
+		}
+		l.warned = false
 		l.next++
 		l.spare = s
 		l.measure()

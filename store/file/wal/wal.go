@@ -151,6 +151,7 @@ type Log struct {
 	making    chan struct{}         // closed when the attempt to make a spare has ended
 	makeErr   error                 // why there is no spare
 	retry     *time.Timer           // tries again to make one
+	warned    bool                  // about makeErr
 	damage    map[Position]*Damage  // by where it starts
 	stats     Stats                 // what is counted
 	running   sync.WaitGroup
