@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/cputime"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/ledgertest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/pgtest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
@@ -29,18 +30,20 @@ func BenchmarkClaimCommit(b *testing.B) {
 		{"file", func(b *testing.B) store.Opener { return &file.Store{Path: filepath.Join(b.TempDir(), "stored")} }},
 		{"postgres", func(*testing.B) store.Opener { return &postgres.Store{DSN: server().DSN() + "&pool_max_conns=64"} }},
 	} {
-		for _, writers := range []int{1, 64, 256} {
+		for _, writers := range []int{1, 32, 64, 256} {
 			b.Run(fmt.Sprintf("%s/writers=%d", kind.name, writers), func(b *testing.B) {
 				opener := kind.make(b)
 				ledgertest.Provision(b, opener.(caddy.Provisioner))
 				s := ledgertest.Open(b, opener, ledgertest.Scope())
 				b.ReportAllocs()
+				reportCPU := cputime.Start(b)
 				ledgertest.Share(b, writers, func(next func() bool) {
 					for token := store.Token(rand.Uint64()); next(); {
 						ledgertest.ClaimAndCommit(b, s, token, ledgertest.RandomKeys(1))
 					}
 				})
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+				reportCPU(b.N, "event")
 			})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/cputime"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
@@ -115,7 +116,7 @@ func BenchmarkAppend(b *testing.B) {
 			left.Store(int64(b.N))
 			b.ReportAllocs()
 			b.ResetTimer()
-			cpu := processTime()
+			reportCPU := cputime.Start(b)
 			var running sync.WaitGroup
 			for range writers {
 				running.Go(func() {
@@ -130,7 +131,7 @@ func BenchmarkAppend(b *testing.B) {
 			running.Wait()
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
-			b.ReportMetric(float64((processTime()-cpu).Nanoseconds())/float64(b.N), "cpu-ns/record")
+			reportCPU(b.N, "record")
 			b.ReportMetric(float64(b.N)/float64(syncs.Load()), "records/sync")
 		})
 	}
@@ -152,7 +153,7 @@ func BenchmarkDisk(b *testing.B) {
 			}
 			content := bytes.Repeat([]byte("webhook!"), 66*records) // 528 each
 			b.ResetTimer()
-			cpu, n := processTime(), 0
+			reportCPU, n := cputime.Start(b), 0
 			for at := int64(0); n < b.N; n += records {
 				if _, err := f.WriteAt(content, at); err != nil {
 					b.Fatal(err)
@@ -164,7 +165,7 @@ func BenchmarkDisk(b *testing.B) {
 			}
 			b.StopTimer()
 			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
-			b.ReportMetric(float64((processTime()-cpu).Nanoseconds())/float64(n), "cpu-ns/record")
+			reportCPU(n, "record")
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/cputime"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -45,7 +46,7 @@ func BenchmarkAccept(b *testing.B) {
 			defer q.Close()
 			var next atomic.Uint64
 			b.ReportAllocs()
-			cpu := cpuTime()
+			reportCPU := cputime.Start(b)
 			b.ResetTimer()
 			var running sync.WaitGroup
 			for range writers {
@@ -60,7 +61,7 @@ func BenchmarkAccept(b *testing.B) {
 			}
 			running.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N)/1000, "cpu-us/event")
+			reportCPU(b.N, "event")
 		})
 	}
 }
@@ -72,7 +73,7 @@ func BenchmarkDeliver(b *testing.B) {
 			q := benchQueue(b, b.TempDir())
 			defer q.Close()
 			var next, done atomic.Uint64
-			cpu := cpuTime()
+			reportCPU := cputime.Start(b)
 			b.ResetTimer()
 			var running sync.WaitGroup
 			for range 64 {
@@ -92,7 +93,7 @@ func BenchmarkDeliver(b *testing.B) {
 			}
 			running.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N)/1000, "cpu-us/event")
+			reportCPU(b.N, "event")
 		})
 	}
 }
@@ -134,7 +135,7 @@ func BenchmarkTakeAndSettle(b *testing.B) {
 			benchFill(b, q, b.N)
 			var done atomic.Uint64
 			b.ReportAllocs()
-			cpu := cpuTime()
+			reportCPU := cputime.Start(b)
 			b.ResetTimer()
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -144,7 +145,7 @@ func BenchmarkTakeAndSettle(b *testing.B) {
 			}
 			running.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N)/1000, "cpu-us/event")
+			reportCPU(b.N, "event")
 		})
 	}
 }
