@@ -55,6 +55,10 @@ type Options struct {
 	// with From while what the log has is added after Open. It is needed.
 	Settled func() wal.Position
 
+	// Flushed, if there is one, is called when what the log has before a
+	// position is in files.
+	Flushed func(to wal.Position)
+
 	// Scan calls add for each entry of the records in a range of the log. It is
 	// called by Open, and only where a file of the index is missing or damaged.
 	// Without it, what was in the file is forgotten.
@@ -131,8 +135,11 @@ func (x *Index) From() wal.Position {
 func (x *Index) Add(key store.Key, p wal.Position, until time.Time) {
 	e := entry{key: key, position: p, until: seconds(until)}
 	x.mu.Lock()
+	if x.table.full() {
+		x.table.expire(x.now, x.oldest) // rather than to grow
+	}
 	x.table.add(e)
-	full := x.table.len() >= x.o.Table && x.frozen == nil
+	full := x.table.added >= x.o.Table && x.frozen == nil
 	x.mu.Unlock()
 	if full {
 		x.signal()
@@ -220,18 +227,21 @@ func (x *Index) Expire(now time.Time, oldest uint32) {
 	x.signal()
 }
 
-// Len returns how many entries there are, with those that have expired and are
-// not forgotten yet.
-func (x *Index) Len() (n int64) {
+// Len returns how many keys count as seen. In files, it counts entries, with
+// those that have expired until they are forgotten.
+func (x *Index) Len(now time.Time) (n int64) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	at := now.Unix()
 	for _, f := range x.files {
-		n += int64(f.count)
+		if int64(f.latest) > at {
+			n += int64(f.count)
+		}
 	}
 	if x.frozen != nil {
-		n += int64(x.frozen.len())
+		n += x.frozen.live(at)
 	}
-	return n + int64(x.table.len())
+	return n + x.table.live(at)
 }
 
 // Size returns what the files take.

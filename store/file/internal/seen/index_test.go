@@ -240,7 +240,7 @@ func TestFilesStayFew(t *testing.T) {
 	defer func() { l.close() }()
 	within(t, "64 tables are merged", func() bool { return len(l.files(".seen")) <= 4 })
 	l.check("merged", keys)
-	if n := l.x.Len(); n != 6400 {
+	if n := l.x.Len(l.now); n != 6400 {
 		t.Errorf("Len: got %d, want 6400", n)
 	}
 	l.now = l.now.Add(2 * time.Hour)
@@ -251,7 +251,7 @@ func TestFilesStayFew(t *testing.T) {
 	for range 400 {
 		l.add(randomKey(random), time.Hour)
 	}
-	within(t, "what has expired is forgotten", func() bool { l.x.Expire(l.now, l.oldest); return l.x.Len() <= 400 })
+	within(t, "what has expired is forgotten", func() bool { l.x.Expire(l.now, l.oldest); return l.x.Len(l.now) <= 400 })
 	l.check("expired", keys)
 }
 
@@ -390,7 +390,7 @@ func TestAddAndLookAtTheSameTime(t *testing.T) {
 	if err := l.x.Flush(); err != nil {
 		t.Errorf("Flush: got error %v, want none", err)
 	}
-	if n := l.x.Len(); n != 8000 {
+	if n := l.x.Len(l.now); n != 8000 {
 		t.Errorf("Len: got %d, want 8000", n)
 	}
 	l.close()

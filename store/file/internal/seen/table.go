@@ -36,6 +36,7 @@ func low(k *store.Key) uint64 { return binary.BigEndian.Uint64(k[8:]) }
 type table struct {
 	entries []entry
 	chains  []uint32 // the last entry of each, from 1; a power of two
+	added   int      // entries, with those that expired here
 }
 
 func newTable() *table { return &table{chains: make([]uint32, 1024)} }
@@ -44,13 +45,32 @@ func (t *table) len() int { return len(t.entries) }
 
 func (t *table) add(e entry) {
 	if len(t.entries) == len(t.chains) {
-		t.chains = make([]uint32, 2*len(t.chains))
-		for i := range t.entries {
-			t.link(i)
-		}
+		t.resize(2 * len(t.chains))
 	}
 	t.entries = append(t.entries, e)
 	t.link(len(t.entries) - 1)
+	t.added++
+}
+
+func (t *table) resize(chains int) {
+	t.chains = make([]uint32, chains)
+	for i := range t.entries {
+		t.link(i)
+	}
+}
+
+// full reports whether the table has to grow for another entry.
+func (t *table) full() bool { return len(t.entries) == len(t.chains) }
+
+// expire forgets entries that count no more, and grows if that makes little
+// room.
+func (t *table) expire(now, oldest uint32) {
+	t.entries = slices.DeleteFunc(t.entries, func(e entry) bool { return e.dead(now, oldest) })
+	chains := len(t.chains)
+	if len(t.entries) > chains/2 {
+		chains *= 2
+	}
+	t.resize(chains)
 }
 
 func (t *table) link(i int) {
@@ -71,6 +91,24 @@ func (t *table) each(key store.Key, visit func(entry) bool) (goOn bool) {
 		i = e.next
 	}
 	return true
+}
+
+// live returns how many keys count as seen. A key counts once.
+func (t *table) live(now int64) (n int64) {
+	for i := range t.entries {
+		e := &t.entries[i]
+		if int64(e.until) <= now {
+			continue
+		}
+		later := false
+		for j := *t.chain(&e.key); j != uint32(i+1) && !later; j = t.entries[j-1].next {
+			later = t.entries[j-1].key == e.key && int64(t.entries[j-1].until) > now
+		}
+		if !later {
+			n++
+		}
+	}
+	return n
 }
 
 // since returns a table with the entries from a position on.

@@ -16,6 +16,7 @@ const (
 // work writes what is full, merges what has become many and removes what has
 // expired, until the index is closed.
 func (x *Index) work() {
+	warned := false
 	for {
 		select {
 		case <-x.closing:
@@ -25,7 +26,10 @@ func (x *Index) work() {
 		for {
 			more, err := x.step()
 			if err != nil {
-				x.log.Warn("the index is behind", zap.Error(err))
+				if !warned {
+					x.log.Warn("no file of the index could be written; it grows in memory", zap.Error(err))
+				}
+				warned = true
 				select {
 				case <-x.closing:
 					return
@@ -33,6 +37,7 @@ func (x *Index) work() {
 				}
 				continue
 			}
+			warned = false
 			if !more {
 				break
 			}
@@ -77,7 +82,7 @@ func (x *Index) flush(entries int) (more bool, err error) {
 	to := x.o.Settled() // before the table is frozen, so that nothing before it is missing there
 	x.mu.Lock()
 	if x.frozen == nil {
-		if x.table.len() < entries || to <= x.from {
+		if x.table.added < entries || to <= x.from {
 			x.mu.Unlock()
 			return false, nil
 		}
@@ -93,9 +98,12 @@ func (x *Index) flush(entries int) (more bool, err error) {
 		return false, err
 	}
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	x.files = append(x.files, f)
 	x.frozen, x.from = nil, s.to
+	x.mu.Unlock()
+	if x.o.Flushed != nil {
+		x.o.Flushed(s.to)
+	}
 	return true, nil
 }
 
