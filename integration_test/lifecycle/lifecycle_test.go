@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyproc"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
 // TestReloadForgetsNothing reloads under load, and changes the options. What
@@ -70,15 +69,15 @@ func TestFileIsClosedWithItsLastUser(t *testing.T) {
 	if err := c.Load("respond 404"); err != nil {
 		t.Fatal(err)
 	}
-	if openable(filepath.Join(path, "delivered.db"), 100*time.Millisecond) {
-		t.Error("got the file open for another process during a delivery, want it locked")
+	if openable(filepath.Join(path, "delivered-default"), 100*time.Millisecond) {
+		t.Error("got the folder free for another process during a delivery, want it locked")
 	}
 	gate.Release()
 	if got := <-answers; got != 200 {
 		t.Errorf("got answer %d to what was sent before the reload, want 200", got)
 	}
-	if !openable(filepath.Join(path, "delivered.db"), harness.Patience) {
-		t.Errorf("got the file locked for %v after its last user has gone, want it closed", harness.Patience)
+	if !openable(filepath.Join(path, "delivered-default"), harness.Patience) {
+		t.Errorf("got the folder locked for %v after its last user has gone, want it closed", harness.Patience)
 	}
 	if err := c.Load(site); err != nil {
 		t.Fatal(err)
@@ -90,13 +89,13 @@ func TestFileIsClosedWithItsLastUser(t *testing.T) {
 	u.WantNone()
 }
 
-// openable reports whether a file can be opened by this process.
+// openable reports whether this process can open a log.
 func openable(path string, timeout time.Duration) bool {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout})
+	l, err := wal.Open(path, wal.Options{LockWait: timeout})
 	if err != nil {
 		return false
 	}
-	_ = db.Close()
+	_ = l.Close()
 	return true
 }
 

@@ -70,7 +70,7 @@ func TestFileInUseIsLeftToItsProcess(t *testing.T) {
 	path := owner.Path("stored")
 	site := harness.Lines(harness.Hook("name shop", "store file {", "path "+path, "}"), "reverse_proxy "+u.Addr)
 	const refusal = "shop: store: "
-	locked := filepath.Join(path, "delivered.db") + " is locked by another process"
+	locked := filepath.Join(path, "delivered-shop", "lock") + " is locked by another process"
 	owner.Start(site)
 
 	if output, err := owner.Command("validate", "--config", owner.Path("Caddyfile")).CombinedOutput(); err != nil {

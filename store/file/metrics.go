@@ -21,13 +21,11 @@ func (h heldEvents) Describe(descs chan<- *prometheus.Desc) { descs <- h.desc }
 
 // Collect implements prometheus.Collector.
 func (h heldEvents) Collect(metrics chan<- prometheus.Metric) {
-	sizes := make(map[string]int64) // a name may have two files while it moves from one to the other
+	sizes := make(map[string]int64) // a name may have two folders while it moves from one to the other
 	// What the pool holds stays open for as long as it is ranged over.
-	states.Range(func(key, _ any) bool {
-		k := key.(stateKey)
-		if size, err := newSet(k.file, k.name, nil).size(); err == nil {
-			sizes[k.name] += size
-		}
+	ledgers.Range(func(_, open any) bool {
+		l := open.(sharedLedger)
+		sizes[l.name] += l.Len()
 		return true
 	})
 	for name, size := range sizes {

@@ -10,7 +10,7 @@ import (
 
 func TestSizeIsMeasured(t *testing.T) {
 	c, name := new(ledgertest.Clock), ledgertest.Scope()
-	path := filepath.Join(t.TempDir(), "meta_webhook.db")
+	path := filepath.Join(t.TempDir(), "stored")
 	ledgertest.SizeIsMeasured(t, c, true, func() ledgertest.Measured {
 		s := &file.Store{Path: path}
 		s.SetClock(c.Now)

@@ -1,8 +1,6 @@
 package file
 
 import (
-	"net/url"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,7 +28,7 @@ func (s shared) Destruct() error { return s.Close() }
 
 // OpenQueue implements store.QueueOpener.
 func (s *Store) OpenQueue(name string) (store.Queue, error) {
-	folder, err := filepath.Abs(filepath.Join(s.Path, "queue-"+url.PathEscape(name)))
+	folder, err := s.folder("queue", name)
 	if err != nil {
 		return nil, err
 	}

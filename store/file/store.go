@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/boltfile"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/ledger"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
 )
 
@@ -106,31 +106,36 @@ const leastCapacity = 1 << 28
 
 func checkCapacity(capacity int64) error { return rule.Between(capacity, leastCapacity, 1<<50) }
 
-// states holds who delivers what to which file.
-var states = caddy.NewUsagePool()
+// ledgers holds the ledgers that are open, by their folders.
+var ledgers = caddy.NewUsagePool()
 
-type stateKey struct {
-	file *boltfile.File
-	name string // of the handler
+// A sharedLedger is one that several configurations use.
+type sharedLedger struct {
+	*ledger.Ledger
+	claims *local.Claims
+	name   string // of the handler
 }
 
-// ledgerFile returns the file of what was delivered.
-func (s *Store) ledgerFile() string { return filepath.Join(s.Path, "delivered.db") }
+// Destruct implements caddy.Destructor.
+func (s sharedLedger) Destruct() error { return s.Close() }
 
 // Open implements store.Opener.
 func (s *Store) Open(name string) (store.Ledger, error) {
-	file, err := boltfile.Open(s.ledgerFile())
+	folder, err := s.folder("delivered", name)
 	if err != nil {
 		return nil, err
 	}
-	key := stateKey{file, name}
-	claims, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return local.NewClaims(s.now), nil })
+	open, _, err := ledgers.LoadOrNew(folder, func() (caddy.Destructor, error) {
+		l, err := ledger.Open(folder, ledger.Options{Now: s.now, Logger: s.logger.With(zap.String("name", name))})
+		return sharedLedger{l, local.NewClaims(s.now), name}, err
+	})
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, err
 	}
-	return local.NewLedger(claims.(*local.Claims), newSet(file, name, s.now), func() error {
-		_, err := states.Delete(key)
-		return errors.Join(err, file.Close())
+	shared := open.(sharedLedger)
+	return local.NewLedger(shared.claims, shared, func() error {
+		_, err := ledgers.Delete(folder)
+		return err
 	}), nil
 }
 

@@ -7,14 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/ledgertest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/boltfile"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/storetest"
 )
 
@@ -34,7 +31,7 @@ func newFile(t testing.TB, c *ledgertest.Clock) *file.Store {
 	return f
 }
 
-// TestFileIsDurableBeforeTheAnswer takes the file as it is when Commit has
+// TestFileIsDurableBeforeTheAnswer takes the folder as it is when Commit has
 // returned, as a crash would.
 func TestFileIsDurableBeforeTheAnswer(t *testing.T) {
 	c := new(ledgertest.Clock)
@@ -50,18 +47,11 @@ func TestFileIsDurableBeforeTheAnswer(t *testing.T) {
 	ledgertest.WantAll(t, ledgertest.Open(t, copyOf(t, f, c), "default"), claimed, store.Claimed) // a claim ends with its process
 }
 
-// copyOf returns a module with a copy of a module's file.
+// copyOf returns a module with a copy of a module's folder.
 func copyOf(t testing.TB, f *file.Store, c *ledgertest.Clock) *file.Store {
 	t.Helper()
-	content, err := os.ReadFile(f.LedgerFile())
-	if err != nil {
-		t.Fatal(err)
-	}
 	other := newFile(t, c)
-	if err := os.Mkdir(other.Path, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(other.LedgerFile(), content, 0o600); err != nil {
+	if err := os.CopyFS(other.Path, os.DirFS(f.Path)); err != nil {
 		t.Fatal(err)
 	}
 	return other
@@ -111,20 +101,41 @@ func TestFileOfSeveralNames(t *testing.T) {
 	ledgertest.WantAll(t, two, events[:50], store.Claimed)
 }
 
-func TestFileThatIsNoneRefusesTheConfiguration(t *testing.T) {
+func TestPathOfAFileRefusesTheConfiguration(t *testing.T) {
 	f := newFile(t, new(ledgertest.Clock))
-	if err := os.Mkdir(f.Path, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(f.LedgerFile(), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+	if err := os.WriteFile(f.Path, []byte("of an earlier version"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err := f.Open("default")
 	if err == nil {
 		s.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), f.LedgerFile()+" is damaged, or not a bbolt file") {
-		t.Errorf("Open: got error %v, want one that names the file and says what it is not", err)
+	if err == nil || !strings.Contains(err.Error(), "path: "+f.Path+" is a file, and has to be a folder") {
+		t.Errorf("Open: got error %v, want one that names the file and says what it has to be", err)
+	}
+}
+
+// TestFoldersOfNames has names that could lead out of the folder, or are one to
+// a file system that does not tell upper from lower case.
+func TestFoldersOfNames(t *testing.T) {
+	f := newFile(t, new(ledgertest.Clock))
+	names := []string{"default", "shop", "Shop", "SHOP", "..", "a/b", `a\b`, "ä ö", "%53hop", "nul", ""}
+	for _, name := range names {
+		s := ledgertest.Open(t, f, name)
+		events := []store.Key{{1}}
+		ledgertest.WantAll(t, s, events, store.Claimed)
+		ledgertest.Commit(t, s, events, time.Hour)
+	}
+	entries, err := os.ReadDir(f.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := make(map[string]bool)
+	for _, entry := range entries {
+		folders[strings.ToLower(entry.Name())] = entry.IsDir()
+	}
+	if len(folders) != len(names) {
+		t.Errorf("got %v in the folder, want one folder for each of %q", entries, names)
 	}
 }
 
@@ -139,67 +150,5 @@ func TestFilePath(t *testing.T) {
 	ledgertest.Provision(t, f)
 	if want := filepath.Join(caddy.AppDataDir(), "meta_webhook"); f.Path != want {
 		t.Errorf("path: got %q by default, want %q", f.Path, want)
-	}
-}
-
-// TestFileStopsGrowing has events come and go for many windows, of two
-// lengths.
-func TestFileStopsGrowing(t *testing.T) {
-	const (
-		window   = time.Hour
-		rounds   = 12 // in a window
-		round    = window / rounds
-		perRound = 1000
-	)
-	c := new(ledgertest.Clock)
-	f := newFile(t, c)
-	s := ledgertest.Open(t, f, "default")
-	var after2 int64
-	var last []store.Key
-	for n := range 8 * rounds {
-		last = ledgertest.RandomKeys(perRound)
-		for at := 0; at < perRound; at += perRound / 2 {
-			ledgertest.Commit(t, s, last[at:at+400], window)
-			ledgertest.Commit(t, s, last[at+400:at+500], window/2)
-		}
-		c.Advance(round)
-		if n == 2*rounds {
-			after2 = used(t, f)
-		}
-	}
-	ledgertest.WantAll(t, s, last[:400], store.Delivered)
-	if got := used(t, f); float64(got) > 1.3*float64(after2) {
-		t.Errorf("got %d bytes in use after 8 windows, want about the %d of 2 windows", got, after2)
-	}
-	const live = rounds * perRound
-	if got := kept(t, f, "default"); got > live+live/10 {
-		t.Errorf("got %d events in the file, want about the %d whose window has not ended", got, live*9/10)
-	}
-}
-
-// used returns how much of a file is in use or was, and how far it will not
-// grow.
-func used(t testing.TB, f *file.Store) (size int64) {
-	t.Helper()
-	inFile(t, f, func(tx *bbolt.Tx) { size = tx.Size() })
-	return size
-}
-
-// kept returns how many events of a name are in a file.
-func kept(t testing.TB, f *file.Store, name string) (n int) {
-	t.Helper()
-	inFile(t, f, func(tx *bbolt.Tx) { n = tx.Bucket([]byte("dedup.events/" + name)).Stats().KeyN })
-	return n
-}
-
-func inFile(t testing.TB, f *file.Store, look func(tx *bbolt.Tx)) {
-	t.Helper()
-	file, err := boltfile.Open(f.LedgerFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := file.View(func(tx *bbolt.Tx) error { look(tx); return nil }); err != nil {
-		t.Fatal(err)
 	}
 }

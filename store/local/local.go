@@ -84,9 +84,6 @@ func NewClaims(now func() time.Time) *Claims {
 	return &Claims{now: now, start: now(), table: NewTable[claim]()}
 }
 
-// Destruct implements caddy.Destructor.
-func (*Claims) Destruct() error { return nil }
-
 // claim sets the states of those events to Claimed that no other claim holds, and
 // returns those that the token has not held before.
 func (c *Claims) claim(token store.Token, events []store.Key, states []store.State, lease time.Duration) (taken []store.Key) {

@@ -195,7 +195,7 @@ func TestImportsThatTheLayoutForbids(t *testing.T) {
 		{"internal/admin", "internal/delivery", true},
 		{"internal/command", "internal/sender", true},
 		{"store/file", "store/local", true},
-		{"store/file", "store/file/internal/boltfile", true},
+		{"store/file", "store/file/internal/seen", true},
 		{"store/file", "internal/caddyblock", true},
 		{"inspector", "internal/admin", true},
 		{"internal/graph", "internal/loopback", true},

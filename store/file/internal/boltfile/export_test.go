@@ -1,5 +1,0 @@
-package boltfile
-
-import "time"
-
-func init() { lockTimeout = 300 * time.Millisecond }
