@@ -41,9 +41,13 @@ func (l *Log) recover() error {
 	}
 	l.segments.Store(&used)
 	findEnds(used)
+	l.durable = position(l.next, 0)
 	l.next++
 	if len(used) > 0 {
 		l.recoverLast(used[len(used)-1])
+	}
+	if err := l.passReached(); err != nil {
+		return err
 	}
 	if l.active == nil && l.spare == nil {
 		l.spare, err = createSegment(l.fs, l.dir, l.next, l.o.SegmentSize)
@@ -142,6 +146,27 @@ func findEnds(segments []*segment) {
 	}
 }
 
+// passReached has the log go on behind a position that it had reached, if what
+// it has ends before.
+func (l *Log) passReached() error {
+	if l.durable >= l.o.Reached {
+		return nil
+	}
+	l.log.Error("a part of the log is missing at its end",
+		zap.Uint32("segment", l.durable.Segment()), zap.Int64("offset", l.durable.Offset()),
+		zap.Uint32("reached_segment", l.o.Reached.Segment()), zap.Int64("reached_offset", l.o.Reached.Offset()))
+	if l.active != nil {
+		l.active.sealed = true
+		l.active = nil
+	}
+	l.next = max(l.next, l.o.Reached.Segment()+1)
+	if s := l.spare; s != nil && s.number < l.next {
+		l.spare = nil
+		return errors.Join(s.done(), l.fs.Remove(s.name))
+	}
+	return nil
+}
+
 // recoverLast makes the last segment ready to be written to, or closes it.
 func (l *Log) recoverLast(s *segment) {
 	scan := s.scan(s.size)
@@ -159,7 +184,7 @@ func (l *Log) recoverLast(s *segment) {
 	last := scan.lastByte(end)
 	s.written.Store(end)
 	s.synced, s.unsure = end, false
-	l.last = s
+	l.last, l.durable = s, position(s.number, end)
 	for _, gap := range gaps {
 		if scan.unreadable || gap[0] < synced {
 			l.setAside(s, gap[0], gap[1])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -33,6 +34,11 @@ type Options struct {
 	// How long what AppendLazy has written may not be on the disk yet. Default:
 	// 500ms.
 	LazySync time.Duration
+
+	// A position that the log has reached, as is known from elsewhere. If it ends
+	// before, because a part of it is missing, it goes on in a segment behind
+	// that, so that no position is given out twice.
+	Reached Position
 
 	// How long to wait for another process to give up the log. Default: 5s.
 	LockWait time.Duration
@@ -144,6 +150,7 @@ type Log struct {
 	shared    int                   // how many batches the last group had
 	took      time.Duration         // how long the last sync took
 	last      *segment              // the last that was written to; the writer's
+	durable   Position              // before it, every record is on the disk
 	total     int64                 // what the files take
 	cause     error                 // why there is no active segment
 	next      uint32                // the number of the next file
@@ -296,6 +303,23 @@ func (l *Log) Segments() []Segment {
 		list = append(list, Segment{s.number, s.size, s.written.Load(), time.Unix(0, s.created), s.sealed})
 	}
 	return list
+}
+
+// Durable returns a position before which every record is on the disk. It never
+// goes back.
+func (l *Log) Durable() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.durable
+}
+
+// Moved returns where the records are that were written again after an error of
+// the disk, by the positions that AppendLazy has returned. It has those before
+// Durable goes beyond them.
+func (l *Log) Moved() map[Position]Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.moved)
 }
 
 // Stats returns what there is to say of the log.

@@ -164,6 +164,9 @@ func (l *Log) sync(s *segment) error {
 	l.took = took
 	bytes := int(written - s.synced)
 	s.synced = written
+	if len(l.redo) == 0 && written > dataStart { // it may be dropped before
+		l.durable = position(s.number, written)
+	}
 	l.lazy, l.lazyBytes = nil, 0
 	l.stats.Syncs++
 	l.mu.Unlock()

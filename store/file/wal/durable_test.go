@@ -1,0 +1,166 @@
+package wal_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal/waltest"
+)
+
+// TestDurableRecordsSurviveAPowerCut has writes and syncs fail and the machine
+// stop. What was before Durable is there afterwards, where it was, or where Moved
+// says.
+func TestDurableRecordsSurviveAPowerCut(t *testing.T) {
+	moves := 0
+	for seed := range uint64(40) {
+		disk := waltest.NewDisk(seed)
+		o := small(disk)
+		random := rand.New(rand.NewPCG(seed, 0))
+		records := make(map[wal.Position]string)
+		var durable wal.Position
+		for run := range 4 {
+			l := open(t, dir, o)
+			if d := l.Durable(); d < durable {
+				t.Fatalf("seed %d: Durable of a new process: got %x, want %x or more", seed, d, durable)
+			}
+			for p, want := range records {
+				if r, err := l.Read(p, nil); err != nil || string(r) != want {
+					t.Fatalf("seed %d, run %d: Read(%x): got %q and error %v, want %.20q", seed, run, p, r, err, want)
+				}
+			}
+			var ops, stop atomic.Int64
+			stop.Store(int64(50 + random.IntN(400)))
+			failing := int64(random.IntN(60))
+			disk.SetFault(func(op waltest.Op) error {
+				switch n := ops.Add(1); {
+				case n > stop.Load():
+					return waltest.ErrStopped
+				case failing > 0 && n%failing == 0 && op.Kind == "sync":
+					return errors.New("input/output error")
+				}
+				return nil
+			})
+			written := make(map[wal.Position]string)
+			for i := range 2000 {
+				r := fmt.Sprint(run, i, strings.Repeat("x", random.IntN(2000)))
+				var at []wal.Position
+				var err error
+				if random.IntN(4) > 0 {
+					at, err = l.AppendLazy([]byte(r))
+				} else {
+					at, err = l.Append(t.Context(), []byte(r))
+				}
+				if err == nil {
+					written[at[0]] = r
+				}
+				if ops.Load() > stop.Load() {
+					break
+				}
+			}
+			stop.Store(0)
+			durable = l.Durable()
+			moved := l.Moved()
+			for p, r := range written {
+				if to, ok := moved[p]; ok {
+					moves++
+					p = to
+				}
+				if p < durable {
+					records[p] = r
+				}
+			}
+			_ = l.Close()
+			disk.PowerCut()
+		}
+	}
+	if moves == 0 {
+		t.Error("got no record moved, want some, for the test to be of use")
+	}
+}
+
+// TestLogThatEndsTooEarly has a log whose end was cut off. Its positions are not
+// given out twice.
+func TestLogThatEndsTooEarly(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		cut     func(disk *waltest.Disk)
+		records int
+	}{
+		{"nothing", func(*waltest.Disk) {}, 100},
+		{"a part of a segment", func(disk *waltest.Disk) {
+			all := disk.Content(segmentFile(3))
+			disk.SetContent(segmentFile(3), append(all[:20_000:20_000], make([]byte, len(all)-20_000)...))
+		}, 50},
+		{"a segment", func(disk *waltest.Disk) {
+			if err := errors.Join(disk.Remove(segmentFile(3)), disk.Remove(segmentFile(4)), disk.SyncDir(dir)); err != nil {
+				t.Fatal(err)
+			}
+		}, 50},
+		{"all", func(disk *waltest.Disk) {
+			for n := range 4 {
+				if err := disk.Remove(segmentFile(1 + n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			disk := waltest.NewDisk(1)
+			o := small(disk)
+			l := open(t, dir, o)
+			var last wal.Position
+			for i := range 100 {
+				last = appendAll(t, l, fmt.Sprint(i, strings.Repeat("x", 1500)))[0]
+			}
+			o.Reached = l.Durable()
+			closeLog(t, l)
+			if last.Segment() != 3 || o.Reached <= last {
+				t.Fatalf("got the last record at %x, and Durable %x, want segment 3, and Durable behind it", last, o.Reached)
+			}
+			test.cut(disk)
+			for range 2 {
+				l = open(t, dir, o)
+				if at := appendAll(t, l, "more")[0]; at <= last {
+					t.Errorf("Append: got position %x, want one behind %x", at, last)
+				}
+				if _, records := scan(t, l, 0); len(records) < test.records || test.records == 100 && len(records) < 101 {
+					t.Errorf("Scan: got %d records, want %d and more", len(records), test.records)
+				}
+				o.Reached = l.Durable()
+				closeLog(t, l)
+			}
+			if n := len(l.Stats().Damage); n > 0 {
+				t.Errorf("got %d damages, want none", n)
+			}
+		})
+	}
+}
+
+// TestLogWithoutRecordsHasReachedItsEnd removes all segments that have records.
+func TestLogWithoutRecordsHasReachedItsEnd(t *testing.T) {
+	disk := waltest.NewDisk(1)
+	o := small(disk)
+	l := open(t, dir, o)
+	last := appendAll(t, l, "one")[0]
+	if err := l.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.Reached = l.Durable()
+	if err := l.Remove(last.Segment()); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	for _, size := range []int64{o.SegmentSize, 2 * o.SegmentSize} { // the spare has another size
+		o.SegmentSize = size
+		l = open(t, dir, o)
+		if d := l.Durable(); d < o.Reached {
+			t.Errorf("Durable: got %x, want %x or more", d, o.Reached)
+		}
+		closeLog(t, l)
+	}
+}
