@@ -55,6 +55,15 @@ type Options struct {
 	// with From while what the log has is added after Open. It is needed.
 	Settled func() wal.Position
 
+	// Moved, if there is one, returns where records are by now that were written
+	// again elsewhere. It has those that are before Settled, and behind what
+	// Settled was before.
+	Moved func() map[wal.Position]wal.Position
+
+	// End is where the log ends. What the files have behind it is forgotten: its
+	// records are missing. 0 keeps it.
+	End wal.Position
+
 	// Flushed, if there is one, is called when what the log has before a
 	// position is in files.
 	Flushed func(to wal.Position)
@@ -132,9 +141,15 @@ func (x *Index) From() wal.Position {
 
 // Add adds an entry: an event with this key has a record at this position, and
 // was seen if the window, which is rounded up to a second, is not zero.
+//
+// One whose position is before From is in a file.
 func (x *Index) Add(key store.Key, p wal.Position, until time.Time) {
 	e := entry{key: key, position: p, until: seconds(until)}
 	x.mu.Lock()
+	if p < x.from {
+		x.mu.Unlock()
+		return
+	}
 	if x.table.full() {
 		x.table.expire(x.now, x.oldest) // rather than to grow
 	}

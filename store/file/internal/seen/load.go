@@ -3,6 +3,8 @@ package seen
 import (
 	"cmp"
 	"errors"
+	"io/fs"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +18,22 @@ import (
 
 // damagedExtension is what the name of a damaged file has at its end.
 const damagedExtension = ".damaged"
+
+// Reached returns up to where the files in a folder have the entries of a log, as
+// their names say. A folder that is not there has none.
+func Reached(fsys wal.FS, dir string) (to wal.Position, err error) {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for _, name := range names {
+		good, _ := strings.CutSuffix(name, damagedExtension)
+		if s, ok := parseName(good); ok {
+			to = max(to, s.to)
+		}
+	}
+	return to, err
+}
 
 // load opens the files of the index, and makes those again that are missing.
 func (x *Index) load() error {
@@ -54,6 +72,9 @@ func (x *Index) load() error {
 	}
 	missing, err := x.chain(damaged)
 	if err != nil {
+		return err
+	}
+	if missing, err = x.cut(missing); err != nil {
 		return err
 	}
 	for _, s := range missing {
@@ -102,6 +123,56 @@ func (x *Index) chain(damaged []span) (missing []span, err error) {
 	}
 	x.files = kept
 	return missing, nil
+}
+
+// cut forgets what the files have behind the end of the log. It returns the
+// ranges that no file has.
+func (x *Index) cut(missing []span) ([]span, error) {
+	end := x.o.End
+	if end == 0 || x.from <= end {
+		return missing, nil
+	}
+	x.from = end
+	for i := range missing {
+		missing[i].to = min(missing[i].to, end)
+	}
+	missing = slices.DeleteFunc(missing, func(s span) bool { return s.from >= s.to })
+	for n := len(x.files) - 1; n >= 0 && x.files[n].to > end; n-- {
+		f := x.files[n]
+		x.files = x.files[:n]
+		if f.from >= end {
+			if err := x.remove(f); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		cut, err := writeFile(x.o.FS, x.dir, span{f.from, end}, f.count, before(end, x.merged([]*file{f}, 0, 0)))
+		switch {
+		case errors.Is(err, errDamaged):
+			missing = append(missing, span{f.from, end})
+			err = x.done(f)
+		case err != nil:
+			err = errors.Join(err, x.done(f))
+		default:
+			x.files = append(x.files, cut)
+			err = x.remove(f)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return missing, nil
+}
+
+// before returns the entries before a position.
+func before(end wal.Position, entries iter.Seq2[entry, error]) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		for e, err := range entries {
+			if (err != nil || e.position < end) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 // remake makes the files of a range again from the log.

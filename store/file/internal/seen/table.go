@@ -111,6 +111,18 @@ func (t *table) live(now int64) (n int64) {
 	return n
 }
 
+// move has entries say where their records are by now.
+func (t *table) move(moved map[wal.Position]wal.Position) {
+	if len(moved) == 0 {
+		return
+	}
+	for i := range t.entries {
+		if to, ok := moved[t.entries[i].position]; ok {
+			t.entries[i].position = to
+		}
+	}
+}
+
 // since returns a table with the entries from a position on.
 func (t *table) since(from wal.Position) *table {
 	others := newTable()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
 const (
@@ -80,12 +82,17 @@ func (x *Index) Flush() error {
 // flush writes the table to a file if it has so many entries.
 func (x *Index) flush(entries int) (more bool, err error) {
 	to := x.o.Settled() // before the table is frozen, so that nothing before it is missing there
+	var moved map[wal.Position]wal.Position
+	if x.o.Moved != nil {
+		moved = x.o.Moved()
+	}
 	x.mu.Lock()
 	if x.frozen == nil {
 		if x.table.added < entries || to <= x.from {
 			x.mu.Unlock()
 			return false, nil
 		}
+		x.table.move(moved)
 		// A file has the whole of its range and nothing else, so that it can
 		// be made again.
 		x.frozen, x.table = x.table, x.table.since(to)
