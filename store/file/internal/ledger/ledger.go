@@ -7,6 +7,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,13 +30,16 @@ type Options struct {
 	Now    func() time.Time
 	Logger *zap.Logger
 
+	SegmentSize int64 // see wal.Options; default: 4 MiB
+
 	// How many events are in memory before they go to a file. Default: see
 	// seen.Options.
 	Table int
 }
 
-// segmentSize is small, for each handler has two segments that are allocated.
-const segmentSize = 4 << 20
+// defaultSegmentSize is small, for each handler has two segments that are
+// allocated.
+const defaultSegmentSize = 4 << 20
 
 // A Ledger is the delivered events of a handler in a folder. Its methods may be
 // called by many goroutines at once.
@@ -60,7 +64,15 @@ type pending struct {
 // Open opens the ledger in a folder, which it makes if there is none, and which
 // belongs to one process at a time.
 func Open(folder string, o Options) (*Ledger, error) {
-	log, err := wal.Open(folder, wal.Options{SegmentSize: segmentSize, FS: o.FS, Now: o.Now, Logger: o.Logger})
+	if o.FS == nil {
+		o.FS = wal.OS()
+	}
+	o.SegmentSize = cmp.Or(o.SegmentSize, defaultSegmentSize)
+	reached, err := seen.Reached(o.FS, folder)
+	if err != nil {
+		return nil, err
+	}
+	log, err := wal.Open(folder, wal.Options{Reached: reached, SegmentSize: o.SegmentSize, FS: o.FS, Now: o.Now, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 600_000_000, time.UTC)
 // A subject is a ledger on a disk of the test's own.
 type subject struct {
 	t    *testing.T
+	o    ledger.Options
 	disk *waltest.Disk
 	l    *ledger.Ledger
 	now  atomic.Int64 // nanoseconds since start
@@ -31,6 +32,7 @@ type subject struct {
 
 func newSubject(t *testing.T, seed uint64) *subject {
 	s := &subject{t: t, disk: waltest.NewDisk(seed)}
+	s.o = ledger.Options{FS: s.disk, Now: s.time, Logger: zap.NewNop(), Table: 1000}
 	s.open()
 	return s
 }
@@ -40,7 +42,7 @@ func (s *subject) time() time.Time { return start.Add(time.Duration(s.now.Load()
 func (s *subject) open() {
 	s.t.Helper()
 	var err error
-	s.l, err = ledger.Open(dir, ledger.Options{FS: s.disk, Now: s.time, Logger: zap.NewNop(), Table: 1000})
+	s.l, err = ledger.Open(dir, s.o)
 	if err != nil {
 		s.t.Fatalf("Open: got error %v, want none", err)
 	}
@@ -189,7 +191,7 @@ func TestPowerCut(t *testing.T) {
 // TestManyEventsAtOnce commits more events at a time than a record takes.
 func TestManyEventsAtOnce(t *testing.T) {
 	s := newSubject(t, 1)
-	events := randomKeys(rand.New(rand.NewPCG(3, 3)), 400_000)
+	events := randomKeys(rand.New(rand.NewPCG(3, 3)), 150_000)
 	s.add(events, time.Hour)
 	if n := s.find(events); n != len(events) {
 		t.Errorf("got %d events delivered, want all %d", n, len(events))
@@ -209,9 +211,11 @@ func TestManyEventsAtOnce(t *testing.T) {
 // TestLogOfALedgerStaysShort fills many tables. The log has what the index has
 // in memory, and little more.
 func TestLogOfALedgerStaysShort(t *testing.T) {
-	s := newSubject(t, 1)
+	s := &subject{t: t, disk: waltest.NewDisk(1)}
+	s.o = ledger.Options{FS: s.disk, Now: s.time, Logger: zap.NewNop(), Table: 1000, SegmentSize: 64 << 10}
+	s.open()
 	random := rand.New(rand.NewPCG(4, 4))
-	for range 600 {
+	for range 60 {
 		s.add(randomKeys(random, 1000), time.Hour)
 	}
 	deadline := time.Now().Add(10 * time.Second)
@@ -233,9 +237,52 @@ func TestLogOfALedgerStaysShort(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("got %d segments of the log after ten megabytes, want those that are in use", logs)
+			t.Fatalf("got %d segments of the log after a megabyte, want those that are in use", logs)
 		}
 		time.Sleep(time.Millisecond)
+	}
+	if err := s.l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLedgerWithoutItsLog removes the log. What the index has is still there, and
+// what comes is kept.
+func TestLedgerWithoutItsLog(t *testing.T) {
+	s := newSubject(t, 1)
+	random := rand.New(rand.NewPCG(5, 5))
+	events := randomKeys(random, 10_000)
+	for at := 0; at < len(events); at += 100 {
+		s.add(events[at:at+100], time.Hour)
+	}
+	if err := s.l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := s.disk.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log") {
+			if err := s.disk.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.open()
+	if s.find(events) == 0 {
+		t.Error("got no event, want those in the index")
+	}
+	more := randomKeys(random, 10_000)
+	for at := 0; at < len(more); at += 100 {
+		s.add(more[at:at+100], time.Hour)
+	}
+	if err := s.l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	if n := s.find(more); n != len(more) {
+		t.Errorf("reopened: got %d events, want all %d", n, len(more))
 	}
 	if err := s.l.Close(); err != nil {
 		t.Fatal(err)
