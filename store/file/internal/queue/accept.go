@@ -62,7 +62,7 @@ func (q *Queue) reserve(ctx context.Context, n *store.Notification, w *write) (r
 	now := q.o.Clock.Now()
 	for i := range n.Events {
 		if e := &n.Events[i]; e.Window > 0 && !repeats[i] {
-			repeats[i] = q.seen.seen(e.Key, now)
+			repeats[i] = q.seen.Seen(e.Key, now)
 		}
 	}
 	return repeats, nil
@@ -125,7 +125,7 @@ func (q *Queue) stored(p wal.Position, r []byte, added func(*destination, store.
 	switch record.KindOf(r) { //nolint:exhaustive // the others hold no delivery
 	case record.KindEvents:
 		err = record.Events(r, 0, func(o *record.Origin, e *record.Event) bool {
-			q.seen.add(e.Key, p, e.Until)
+			q.seen.Add(e.Key, p, e.Until)
 			e.Targets(func(i int, destination []byte, lanes []store.Lane) {
 				add(e, destination, schedule.Item{Number: e.ID + store.Number(i), Lanes: lanes})
 			})
@@ -136,7 +136,7 @@ func (q *Queue) stored(p wal.Position, r []byte, added func(*destination, store.
 		var e record.Event
 		var replay record.Replay
 		if _, e, replay, err = record.ReadReplay(r); err == nil {
-			q.seen.add(e.Key, p, e.Until)
+			q.seen.Add(e.Key, p, e.Until)
 			add(&e, []byte(replay.Destination), schedule.Item{Number: replay.Number, Lanes: replay.Lanes, Replay: true})
 			next, at = replay.Number+1, replay.Since
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/record"
@@ -231,7 +232,7 @@ func (q *Queue) discard(ctx context.Context, found []discarded) (n int, err erro
 		q.written(batch)
 		for i, keys := range index {
 			for _, key := range keys {
-				q.seen.add(key, batch.Positions[i], record.Time(0))
+				q.seen.Add(key, batch.Positions[i], time.Time{})
 			}
 		}
 	}

@@ -164,6 +164,19 @@ func (l *ledger) check() {
 	}
 }
 
+// checkSeen fails the test unless everything that was accepted is a repeat.
+func (l *ledger) checkSeen(q store.Queue) {
+	var forgotten []uint64
+	for e := range l.accepted {
+		if repeats, err := q.Accept(l.Context(), one(e, 1)); err != nil || !repeats[0] {
+			forgotten = append(forgotten, e)
+		}
+	}
+	if slices.Sort(forgotten); len(forgotten) > 0 {
+		l.Errorf("got %d of %d events accepted again, the first of them %d, want none", len(forgotten), len(l.accepted), forgotten[0])
+	}
+}
+
 // TestQueueSurvivesCrashes ends processes and machines at any operation on the
 // disk, while events are accepted and delivered.
 func TestQueueSurvivesCrashes(t *testing.T) {
@@ -173,6 +186,7 @@ func TestQueueSurvivesCrashes(t *testing.T) {
 				random := rand.New(rand.NewPCG(seed, 1))
 				p := newProcess(t, Options{
 					Keep: time.Duration(random.IntN(2)) * time.Hour, SegmentSize: 64 << 10, Indexed: 8 + random.IntN(2)*1000,
+					Table: 10 + random.IntN(2)*1000,
 				}, seed)
 				l := newLedger(t)
 				for l.lives = 1; l.lives <= 6; l.lives++ {
@@ -193,6 +207,7 @@ func TestQueueSurvivesCrashes(t *testing.T) {
 				}
 				l.work(t.Context(), q, random, true)
 				l.check()
+				l.checkSeen(q)
 				if l.Failed() {
 					stats, err := q.Stats(t.Context())
 					t.Logf("%+v %v indexed %d", stats, err, p.o.Indexed)

@@ -36,7 +36,7 @@ func (h *history) delivery(number store.Number) *past {
 // histories reads everything that is stored of the events with a key, the
 // earliest first.
 func (q *Queue) histories(key store.Key) (all []*history, err error) {
-	for _, p := range q.seen.find(key) {
+	for _, p := range q.seen.Find(key) {
 		r, err := q.log.Read(p, nil)
 		if err == nil {
 			all, err = add(all, p, r, key)

@@ -60,14 +60,13 @@ func (q *Queue) tidy(ctx context.Context) {
 		q.mayReadOn(d)
 	}
 	q.mu.Unlock()
-	q.seen.expire(q.o.Clock.Now())
-	q.dropOrphans(q.o.Clock.Now())
 	if err := q.remove(ctx, false); err != nil && ctx.Err() == nil {
 		q.zap.Error("removing what is old", zap.Error(err))
 	}
 	if q.log.Stats().Full {
 		q.makeRoom()
 	}
+	q.expire()
 	if q.snapshotDue() {
 		if err := q.snapshot(); err != nil {
 			q.zap.Error("writing a snapshot; opening the queue will take longer", zap.Error(err))
@@ -131,6 +130,7 @@ func (q *Queue) remove(ctx context.Context, pressure bool) error {
 				q.zap.Warn("writing a snapshot", zap.Error(err))
 			}
 		}
+		q.keepSeen(list[len(list)-1])
 		for _, number := range list {
 			if removed, err := q.removeSegment(number); err != nil || !removed {
 				return err
@@ -219,7 +219,6 @@ func (q *Queue) removeSegment(number uint32) (removed bool, err error) {
 	q.known = slices.DeleteFunc(q.known, func(s *segment) bool { return s.number == number })
 	q.moved = slices.DeleteFunc(slices.Clone(q.moved), func(m movedDelivery) bool { return m.position.Segment() == number })
 	q.mu.Unlock()
-	q.keepOrphans(number, q.seen.removed(number, q.o.Clock.Now()))
 	return true, q.log.Remove(number)
 }
 

@@ -37,17 +37,19 @@ func (q *Queue) load() error {
 	if err != nil {
 		return err
 	}
-	if err := l.loadOrphans(); err != nil {
+	q.loaded.Store(1)
+	if err := l.openSeen(); err != nil {
 		return err
 	}
 	records := 0
 	q.last, q.lastApplied = max(from, 1)-1, max(from, 1)-1
-	err = q.log.Scan(0, func(p wal.Position, r []byte) error {
+	err = q.log.Scan(min(from, q.seen.From()), func(p wal.Position, r []byte) error {
+		q.loaded.Store(uint64(p)) // it has what is before in the index
+		records++
 		if p < from {
-			l.index(p, r)
+			eachKey(r, func(key store.Key, until time.Time) { q.seen.Add(key, p, until) })
 			return nil
 		}
-		records++
 		q.last = p
 		l.record(p, r)
 		return nil
@@ -55,6 +57,7 @@ func (q *Queue) load() error {
 	if err != nil {
 		return err
 	}
+	q.loaded.Store(0)
 	q.move(l.moves)
 	l.dropRemoved()
 	if l.bad > 0 {
@@ -78,12 +81,12 @@ func (l *loading) record(p wal.Position, r []byte) {
 		err = l.movedTo(p, r)
 	case record.KindOutcomes:
 		err = record.ReadOutcomes(r, func(at time.Time, destination []byte, o *record.Outcome) {
-			l.seen.add(o.Key, p, time.Time{})
+			l.seen.Add(o.Key, p, time.Time{})
 			l.outcome(string(destination), at, o)
 		})
 	case record.KindDiscards:
 		err = record.ReadDiscards(r, func(at time.Time, destination []byte, d *record.Discard) {
-			l.seen.add(d.Key, p, time.Time{})
+			l.seen.Add(d.Key, p, time.Time{})
 			l.ended(l.destination(string(destination)), d.Number, record.Nanoseconds(at))
 		})
 	case record.KindPause:
@@ -98,26 +101,6 @@ func (l *loading) record(p wal.Position, r []byte) {
 	}
 	if err != nil {
 		l.bad++
-	}
-}
-
-// index adds a record that the snapshot has to the index of what was seen.
-func (l *loading) index(p wal.Position, r []byte) {
-	switch record.KindOf(r) {
-	case record.KindEvents, record.KindReplay, record.KindMoved:
-		var last *record.Event
-		_ = eachDelivery(r, 0, func(c *candidate) bool {
-			if c.event != last {
-				last = c.event
-				l.seen.add(c.event.Key, p, c.event.Until)
-			}
-			return true
-		})
-	case record.KindOutcomes:
-		_ = record.ReadOutcomes(r, func(_ time.Time, _ []byte, o *record.Outcome) { l.seen.add(o.Key, p, time.Time{}) })
-	case record.KindDiscards:
-		_ = record.ReadDiscards(r, func(_ time.Time, _ []byte, d *record.Discard) { l.seen.add(d.Key, p, time.Time{}) })
-	case record.KindPause:
 	}
 }
 
@@ -140,7 +123,7 @@ func (l *loading) movedTo(p wal.Position, r []byte) error {
 	if err != nil {
 		return err
 	}
-	l.seen.add(e.Key, p, e.Until)
+	l.seen.Add(e.Key, p, e.Until)
 	from := wal.Position(record.MovedFrom(r))
 	s := l.segment(p.Segment())
 	moved := make([]movedDelivery, 0, len(deliveries))

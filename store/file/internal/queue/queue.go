@@ -13,11 +13,14 @@
 // Opening a queue reads a snapshot of the state, and the log from there on. See
 // snapshot.go for why it may be read twice.
 //
+// Which events were seen, and where their records are, is in an index on the
+// disk. It, too, has the log up to a position, and is read on from there.
+//
 // # Memory
 //
 // What waits has an entry in a schedule, up to so many of a destination. Those
 // beyond are counted only, and read from the log as others leave. Bodies are on
-// the disk.
+// the disk. What was seen takes 3 bytes an event in memory; see package seen.
 package queue
 
 import (
@@ -34,6 +37,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/record"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/schedule"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/seen"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
@@ -49,6 +53,7 @@ type Options struct {
 	// DefaultIndexed.
 	Indexed int
 
+	Table       int   // see seen.Options
 	SegmentSize int64 // see wal.Options
 	FS          wal.FS
 	Clock       Clock
@@ -96,13 +101,12 @@ var ErrClosed = errors.New("the queue is closed")
 
 // A Queue is an open queue. It is used by its handles.
 type Queue struct {
-	dir         string
-	o           Options
-	log         *wal.Log
-	zap         *zap.Logger
-	seen        *seenIndex
-	orphaning   sync.Mutex
-	orphanFiles map[string]int64 // of keys without records, and when the last of their windows ends
+	dir    string
+	o      Options
+	log    *wal.Log
+	zap    *zap.Logger
+	seen   *seen.Index
+	loaded atomic.Uint64 // up to where the log was read, while the queue is opened
 
 	// order is held while something is written that has a place among others.
 	// It comes before mu.
@@ -156,8 +160,12 @@ func Open(dir string, o Options) (*Queue, error) {
 			o.SegmentSize = min(o.SegmentSize, o.Capacity/8)
 		}
 	}
+	reached, err := reached(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
 	log, err := wal.Open(dir, wal.Options{
-		SegmentSize: o.SegmentSize, Reserve: o.SegmentSize / reserve, Capacity: o.Capacity, FS: o.FS, Now: o.Clock.Now, Logger: o.Logger, OnSync: o.OnSync,
+		Reached: reached, SegmentSize: o.SegmentSize, Reserve: o.SegmentSize / reserve, Capacity: o.Capacity, FS: o.FS, Now: o.Clock.Now, Logger: o.Logger, OnSync: o.OnSync,
 	})
 	if err != nil {
 		return nil, err
@@ -166,9 +174,11 @@ func Open(dir string, o Options) (*Queue, error) {
 		dir: dir, o: o, log: log, zap: o.Logger.With(zap.String("queue", dir)), next: 1,
 		janitor:      janitor{woken: make(chan struct{}, 1)},
 		destinations: make(map[string]*destination), inFlight: make(map[store.Key]*write), segments: make(map[uint32]*segment),
-		seen: newSeenIndex(), orphanFiles: make(map[string]int64),
 	}
 	if err := q.load(); err != nil {
+		if q.seen != nil {
+			err = errors.Join(err, q.seen.Close())
+		}
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), log.Close())
 	}
 	q.mu.Lock()
@@ -190,11 +200,10 @@ func (q *Queue) Close() error {
 	q.mu.Unlock()
 	q.janitor.stop()
 	q.running.Wait()
-	err := q.snapshot()
-	if err != nil {
+	if err := errors.Join(q.snapshot(), q.seen.Flush()); err != nil {
 		q.zap.Warn("writing a snapshot; opening the queue will take longer", zap.Error(err))
 	}
-	return q.log.Close()
+	return errors.Join(q.seen.Close(), q.log.Close())
 }
 
 func (q *Queue) now() int64 { return record.Nanoseconds(q.o.Clock.Now()) }

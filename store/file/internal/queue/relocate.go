@@ -156,7 +156,7 @@ func (q *Queue) applyMove(w *write) {
 	var moved []movedDelivery
 	for i := range w.moving {
 		m, p := &w.moving[i], w.batch.Positions[i]
-		q.seen.add(m.event.Key, p, m.event.Until)
+		q.seen.Add(m.event.Key, p, m.event.Until)
 		s := q.segment(p.Segment())
 		for j, o := range m.open {
 			moved = append(moved, movedDelivery{m.deliveries[j].Number, p})

@@ -15,7 +15,7 @@ import (
 // restore loads the latest snapshot that is whole, and returns from where on to
 // read the log.
 func (l *loading) restore() (from wal.Position, err error) {
-	names, err := l.snapshots()
+	names, err := snapshots(l.o.FS, l.dir)
 	if err != nil {
 		return 0, err
 	}

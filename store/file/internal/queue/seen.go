@@ -1,142 +1,122 @@
 package queue
 
 import (
-	"slices"
-	"sync"
+	"errors"
+	"io/fs"
+	"math"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/record"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/seen"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
-// A seenIndex knows which events were seen, until when they count as repeats,
-// and where the records of each are. It is in memory, about a hundred bytes for
-// each event that the log holds, and is made anew from the log at the start. A
-// key goes when its window has ended and its records were removed. For one whose
-// records go before, see orphans.go.
-type seenIndex struct {
-	mu       sync.RWMutex
-	entries  map[store.Key]seenEntry
-	further  map[store.Key][]wal.Position // beyond those in the entry
-	segments map[uint32][]store.Key       // keys by the segments of their records
-	orphans  []store.Key                  // whose records were removed before their windows ended
-}
+// The index says which events were seen, and where in the log their records
+// are: what was stored of them, and what became of it.
 
-// A seenEntry is what is known of a key. Most have two records: the event, and
-// its outcome. A position of 0 stands for none.
-type seenEntry struct {
-	until     int64 // in nanoseconds, 0 if it is never a repeat
-	positions [2]wal.Position
-}
-
-func newSeenIndex() *seenIndex {
-	return &seenIndex{
-		entries:  make(map[store.Key]seenEntry),
-		further:  make(map[store.Key][]wal.Position),
-		segments: make(map[uint32][]store.Key),
+// reached returns a position that the log in a folder has reached, as the index
+// and the snapshots know.
+func reached(fsys wal.FS, dir string) (wal.Position, error) {
+	to, err := seen.Reached(fsys, dir)
+	if err != nil {
+		return 0, err
 	}
+	names, err := snapshots(fsys, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for _, name := range names {
+		p, _ := snapshotPosition(name)
+		to = max(to, p)
+	}
+	return to, err
 }
 
-// add notes a record of a key, and until when the key counts as seen.
-func (s *seenIndex) add(key store.Key, p wal.Position, until time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, known := s.entries[key]
-	if known && (slices.Contains(e.positions[:], p) || slices.Contains(s.further[key], p)) {
+// openSeen opens the index. What the log has from its From on is to be added.
+func (q *Queue) openSeen() (err error) {
+	q.seen, err = seen.Open(q.dir, seen.Options{
+		Settled: q.settledUpTo, Moved: q.log.Moved, End: max(q.log.Durable(), 1), Scan: q.scanKeys,
+		Table: q.o.Table, FS: q.o.FS, Logger: q.o.Logger,
+	})
+	return err
+}
+
+// settledUpTo returns a position before which everything in the log is on the
+// disk, and in the index.
+func (q *Queue) settledUpTo() wal.Position {
+	if p := q.loaded.Load(); p != 0 {
+		return wal.Position(p)
+	}
+	// Whoever has the lock order may have written what is not in the index yet.
+	q.order.Lock()
+	defer q.order.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	durable := q.log.Durable()
+	if len(q.pending) > 0 {
+		return min(durable, q.applied())
+	}
+	return durable
+}
+
+// keepSeen has the index write to the disk what it has of a segment and those
+// before, which are to be removed. Without room for that, they go all the same:
+// to deliver an event twice, after a crash, is better than to have no room for
+// others.
+func (q *Queue) keepSeen(segment uint32) {
+	if q.seen.From().Segment() > segment {
 		return
 	}
-	if !until.IsZero() {
-		e.until = max(e.until, until.UnixNano())
+	if err := q.seen.Flush(); err != nil {
+		q.zap.Warn("keeping what was seen; repeats may be delivered after a crash", zap.Error(err))
 	}
-	if i := slices.Index(e.positions[:], 0); i >= 0 {
-		e.positions[i] = p
-	} else {
-		s.further[key] = append(s.further[key], p)
+}
+
+// expire has the index forget the events whose window has ended, and whose
+// records are gone.
+func (q *Queue) expire() {
+	oldest := uint32(math.MaxUint32)
+	if segments := q.log.Segments(); len(segments) > 0 {
+		oldest = segments[0].Number
 	}
-	s.entries[key] = e
-	s.segments[p.Segment()] = append(s.segments[p.Segment()], key)
+	q.seen.Expire(q.o.Clock.Now(), oldest)
 }
 
-// seen reports whether a key counts as seen.
-func (s *seenIndex) seen(key store.Key, now time.Time) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return now.UnixNano() < s.entries[key].until
-}
-
-// find returns where the records of a key are, in their order.
-func (s *seenIndex) find(key store.Key) (found []wal.Position) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	e := s.entries[key]
-	for _, p := range e.positions {
-		if p != 0 {
-			found = append(found, p)
+// scanKeys calls add for the events of each record in a range of the log.
+func (q *Queue) scanKeys(from, to wal.Position, add func(key store.Key, p wal.Position, until time.Time)) error {
+	err := q.log.Scan(from, func(p wal.Position, r []byte) error {
+		if p >= to {
+			return errEnough
 		}
-	}
-	found = append(found, s.further[key]...)
-	slices.Sort(found)
-	return found
-}
-
-// removed notes that a segment of the log goes, and returns the keys in it
-// whose windows have not ended: the record that says so may be among those that
-// go.
-func (s *seenIndex) removed(segment uint32, now time.Time) (orphans []orphan) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, key := range s.segments[segment] {
-		e, known := s.entries[key]
-		if !known {
-			continue
-		}
-		gone := func(p wal.Position) bool { return p == 0 || p.Segment() == segment }
-		left := slices.DeleteFunc(slices.Concat(e.positions[:], s.further[key]), gone)
-		e.positions = [2]wal.Position{}
-		rest := left[copy(e.positions[:], left):]
-		if len(rest) > 0 {
-			s.further[key] = rest
-		} else {
-			delete(s.further, key)
-		}
-		counts := now.UnixNano() < e.until
-		if counts {
-			orphans = append(orphans, orphan{key, e.until})
-		}
-		switch {
-		case len(left) > 0:
-			s.entries[key] = e
-		case counts:
-			s.entries[key] = e
-			s.orphans = append(s.orphans, key)
-		default:
-			delete(s.entries, key)
-		}
-	}
-	delete(s.segments, segment)
-	return orphans
-}
-
-// orphaned notes a key without records.
-func (s *seenIndex) orphaned(o orphan) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.entries[o.key]
-	e.until = max(e.until, o.until)
-	s.entries[o.key] = e
-	s.orphans = append(s.orphans, o.key)
-}
-
-// expire forgets keys without records whose windows have ended.
-func (s *seenIndex) expire(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.orphans = slices.DeleteFunc(s.orphans, func(key store.Key) bool {
-		e, known := s.entries[key]
-		if known && e.positions[0] == 0 && now.UnixNano() >= e.until {
-			delete(s.entries, key)
-			known = false
-		}
-		return !known || e.positions[0] != 0
+		eachKey(r, func(key store.Key, until time.Time) { add(key, p, until) })
+		return nil
 	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// eachKey calls add for each event that a record says something of, and until
+// when it counts as seen. What is damaged in the record is left out.
+func eachKey(r []byte, add func(key store.Key, until time.Time)) {
+	switch record.KindOf(r) {
+	case record.KindEvents, record.KindReplay, record.KindMoved:
+		var last *record.Event
+		_ = eachDelivery(r, 0, func(c *candidate) bool {
+			if c.event != last {
+				last = c.event
+				add(c.event.Key, c.event.Until)
+			}
+			return true
+		})
+	case record.KindOutcomes:
+		_ = record.ReadOutcomes(r, func(_ time.Time, _ []byte, o *record.Outcome) { add(o.Key, time.Time{}) })
+	case record.KindDiscards:
+		_ = record.ReadDiscards(r, func(_ time.Time, _ []byte, d *record.Discard) { add(d.Key, time.Time{}) })
+	case record.KindPause:
+	}
 }

@@ -115,7 +115,7 @@ func (s *settling) write() (err error) {
 	}
 	s.q.written(s.batch)
 	for _, key := range s.keys {
-		s.q.seen.add(key, s.batch.Positions[0], time.Time{})
+		s.q.seen.Add(key, s.batch.Positions[0], time.Time{})
 	}
 	return nil
 }

@@ -246,9 +246,9 @@ func (q *Queue) putEntry(w *snapshotWriter, d *destination, v schedule.View) {
 	}
 }
 
-// snapshots returns the names of the snapshots, the latest first.
-func (q *Queue) snapshots() ([]string, error) {
-	names, err := q.o.FS.List(q.dir)
+// snapshots returns the names of the snapshots in a folder, the latest first.
+func snapshots(fsys wal.FS, dir string) ([]string, error) {
+	names, err := fsys.List(dir)
 	names = slices.DeleteFunc(names, func(name string) bool {
 		_, ok := snapshotPosition(name)
 		return !ok
@@ -265,7 +265,7 @@ func snapshotPosition(name string) (wal.Position, bool) {
 
 // removeSnapshots removes those that are not kept.
 func (q *Queue) removeSnapshots() error {
-	names, err := q.snapshots()
+	names, err := snapshots(q.o.FS, q.dir)
 	for _, name := range names[min(snapshotsKept, len(names)):] {
 		err = cmp.Or(err, q.o.FS.Remove(filepath.Join(q.dir, name)))
 	}

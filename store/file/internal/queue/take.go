@@ -144,10 +144,7 @@ func (h *Handle) read(d *destination, taken []schedule.Taken) (deliveries []stor
 			d.schedule.Identify(ref, keys[i])
 		}
 	}
-	if len(deliveries) > 0 {
-		err = nil
-	}
-	return deliveries, err
+	return deliveries, nil
 }
 
 // readRecord reads the record of a delivery, which may move meanwhile.
