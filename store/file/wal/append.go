@@ -218,12 +218,15 @@ func (l *Log) room(size int64, lazy bool) (ready bool, making <-chan struct{}, e
 	if l.end+size <= limit {
 		return true, nil, nil
 	}
-	if l.spare != nil {
-		l.advance()
-		return true, nil, nil
+	switch {
+	case l.spare == nil:
+		l.makeSpare(lazy)
+		return false, l.making, l.makeErr
+	case dataStart+size > l.spare.size: // it is a small one
+		return false, nil, ErrFull
 	}
-	l.makeSpare(lazy)
-	return false, l.making, l.makeErr
+	l.advance()
+	return true, nil, nil
 }
 
 // add adds a batch to the group that is written next.

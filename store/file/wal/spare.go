@@ -91,8 +91,26 @@ func (l *Log) makeSpare(force bool) {
 	}
 	l.makeErr = nil
 	l.making = make(chan struct{})
-	number := l.next
-	l.running.Go(func() { l.made(createSegment(l.fs, l.dir, number, l.o.SegmentSize)) })
+	number, least := l.next, l.o.SegmentSize
+	if force && len(l.redo) == 0 {
+		least = min(least, max(least/8, smallest))
+	}
+	l.running.Go(func() { l.made(l.create(number, least)) })
+}
+
+// smallest is how small a segment is made at least.
+const smallest = 4 * dataStart
+
+// create makes a segment. If the disk has no room for one of the usual size, it
+// is smaller, but not smaller than least: a segment that was removed may have
+// been cut off, and leaves a little less room than it takes to make one.
+func (l *Log) create(number uint32, least int64) (s *segment, err error) {
+	for size := l.o.SegmentSize; ; size /= 2 {
+		s, err = createSegment(l.fs, l.dir, number, size)
+		if size/2 < least || !isFull(err) {
+			return s, err
+		}
+	}
 }
 
 // made takes the segment that was made into use, or tries again later.

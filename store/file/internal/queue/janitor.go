@@ -230,3 +230,12 @@ func (q *Queue) makeRoom() bool {
 	}
 	return len(q.log.Segments()) < before
 }
+
+// relieve makes room while some of the reserve is left, which moving what is not
+// settled takes from. It is for callers that take from it themselves: the
+// janitor may come too late.
+func (q *Queue) relieve() {
+	if (q.full.Load() || q.log.Stats().Full) && len(q.removable(true)) > 0 {
+		q.makeRoom()
+	}
+}

@@ -27,6 +27,7 @@ func (q *Queue) Settle(_ context.Context, destination string, outcomes []store.O
 	}
 	if err == nil && s.batch != nil {
 		err = s.batch.Written()
+		q.relieve()
 	}
 	return asQueueError(err)
 }
