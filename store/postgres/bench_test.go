@@ -36,7 +36,7 @@ func tableSize(b *testing.B, p *postgres.Store) (size int64) {
 	}
 	defer pool.Close()
 	err = pool.Do(context.Background(), func(conn *pgxpool.Conn) error {
-		return conn.QueryRow(context.Background(), "SELECT pg_total_relation_size($1::text::regclass)", p.Table).Scan(&size)
+		return conn.QueryRow(context.Background(), "SELECT pg_total_relation_size($1::text::regclass)", p.Table+"_dedup").Scan(&size)
 	})
 	if err != nil {
 		b.Fatal(err)

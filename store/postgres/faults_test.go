@@ -2,7 +2,7 @@ package postgres_test
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -105,17 +105,34 @@ func wantRefused(t testing.TB, p *postgres.Store, words ...string) {
 func tableNotAllowed(t *testing.T, server *pgtest.Server) {
 	user := role(t, server)
 	p := newPostgres(t, server.DSNOf(user))
-	wantRefused(t, p, "CREATE TABLE IF NOT EXISTS", p.Table, "PRIMARY KEY (name, id))", "permission denied for schema public")
+	wantRefused(t, p, "CREATE TABLE IF NOT EXISTS", p.Table+"_dedup", "PRIMARY KEY (name, id))", "permission denied for schema public")
 }
 
-// made is the table as the documentation of an operator may have it.
-const made = "CREATE TABLE %s (name text NOT NULL, id uuid NOT NULL, token bigint NOT NULL, " +
-	"delivered boolean NOT NULL, expires timestamptz NOT NULL, PRIMARY KEY (name, id))"
-
+// tableMadeBefore has somebody else run what a user may not.
 func tableMadeBefore(t *testing.T, server *pgtest.Server) {
 	user := role(t, server)
 	p := newPostgres(t, server.DSNOf(user))
-	execute(t, server, fmt.Sprintf(made, p.Table), "GRANT SELECT, INSERT, UPDATE, DELETE ON "+p.Table+" TO "+user)
+	for _, open := range []func() (io.Closer, error){
+		func() (io.Closer, error) { return p.Open("default") },
+		func() (io.Closer, error) { return p.OpenQueue("default") },
+	} {
+		closer, err := open()
+		if err == nil {
+			closer.Close()
+			t.Fatal("got no error for a user who may not make tables, want one")
+		}
+		_, statements, ok := strings.Cut(err.Error(), " can run: ")
+		if !ok {
+			t.Fatalf("got error %q, want the statements to run in it", err)
+		}
+		execute(t, server, strings.Split(statements, "; ")...)
+		execute(t, server, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "+user,
+			"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "+user)
+		if closer, err = open(); err != nil {
+			t.Fatalf("got error %v when the tables are there, want none", err)
+		}
+		closer.Close()
+	}
 	s := ledgertest.Open(t, p, "default")
 	events := ledgertest.RandomKeys(3)
 	ledgertest.WantAll(t, s, events, store.Claimed)
@@ -129,9 +146,12 @@ func permissionMissing(t *testing.T, server *pgtest.Server) {
 	for i, missing := range all {
 		user := role(t, server)
 		p := newPostgres(t, server.DSNOf(user))
+		owner := &postgres.Store{DSN: server.DSN(), Table: p.Table}
+		ledgertest.Provision(t, owner)
+		ledgertest.Open(t, owner, "default")
 		granted := strings.Join(append(append([]string(nil), all[:i]...), all[i+1:]...), ", ")
-		execute(t, server, fmt.Sprintf(made, p.Table), "GRANT "+granted+" ON "+p.Table+" TO "+user)
-		words := []string{"permission denied for table " + p.Table}
+		execute(t, server, "GRANT "+granted+" ON "+p.Table+"_dedup TO "+user, "GRANT SELECT ON "+p.Table+"_version TO "+user)
+		words := []string{"permission denied for table " + p.Table + "_dedup"}
 		if missing == "DELETE" {
 			words = append(words, "DELETE FROM")
 		} else {
@@ -150,7 +170,7 @@ func tableInASchema(t *testing.T, server *pgtest.Server) {
 	events := ledgertest.RandomKeys(3)
 	ledgertest.Commit(t, s, events, time.Hour)
 	ledgertest.WantAll(t, s, events, store.Delivered)
-	if got := rows(t, server, `"`+schema+`"."meta-webhook events"`); got != 3 {
+	if got := rows(t, server, `"`+schema+`"."meta-webhook events_dedup"`); got != 3 {
 		t.Errorf("got %d rows in the table, want 3", got)
 	}
 
@@ -241,12 +261,12 @@ func expiryDeletes(t *testing.T, server *pgtest.Server) {
 	ledgertest.Commit(t, s, short, time.Hour)
 	ledgertest.Commit(t, s, long, 3*time.Hour)
 	postgres.Expire(s)
-	if got := rows(t, server, p.Table); got != 2510 {
+	if got := rows(t, server, p.Table+"_dedup"); got != 2510 {
 		t.Errorf("got %d rows before the windows end, want 2510", got)
 	}
 	turn(t, p, 2*time.Hour)
 	postgres.Expire(s)
-	if got := rows(t, server, p.Table); got != 10 {
+	if got := rows(t, server, p.Table+"_dedup"); got != 10 {
 		t.Errorf("got %d rows after the first window, want 10", got)
 	}
 	ledgertest.WantAll(t, s, long, store.Delivered)
@@ -281,11 +301,11 @@ func tableGone(t *testing.T, server *pgtest.Server) {
 	p := newPostgres(t, server.DSN())
 	s := ledgertest.Open(t, p, "default")
 	ledgertest.Commit(t, s, ledgertest.RandomKeys(1), time.Hour)
-	execute(t, server, "DROP TABLE "+p.Table)
+	execute(t, server, "DROP TABLE "+p.Table+"_dedup")
 	events := ledgertest.RandomKeys(3)
 	ledgertest.Commit(t, s, events, time.Hour)
 	ledgertest.WantAll(t, s, events, store.Delivered)
-	execute(t, server, "DROP TABLE "+p.Table)
+	execute(t, server, "DROP TABLE "+p.Table+"_dedup")
 	ledgertest.WantAll(t, s, events, store.Claimed)
 }
 

@@ -1,37 +1,15 @@
 package postgres
 
-import (
-	"strings"
+// The statements of a ledger. What they use is what PostgreSQL shares with the
+// databases that speak its language.
+type statements struct{ claim, commit, release, expire string }
 
-	"github.com/jackc/pgx/v5"
-)
-
-// The statements of a table. The one place where they are written is here, and
-// what they use is what PostgreSQL shares with the databases that speak its
-// language.
-type statements struct {
-	create                         []string
-	claim, commit, release, expire string
-}
-
-// newStatements returns the statements of the table of this name.
-func newStatements(table string) statements {
-	parts := pgx.Identifier(strings.Split(table, "."))
-	index := pgx.Identifier{parts[len(parts)-1] + "_expires"}
-	name := strings.NewReplacer("{table}", parts.Sanitize(), "{index}", index.Sanitize()).Replace
+func newStatements(n naming) statements {
 	return statements{
-		create: []string{name(createTable), name(createIndex)},
-		claim:  name(claimEvents), commit: name(commitEvents), release: name(releaseEvents), expire: name(expireEvents),
+		claim: n.Replace(claimEvents), commit: n.Replace(commitEvents),
+		release: n.Replace(releaseEvents), expire: n.Replace(expireEvents),
 	}
 }
-
-// A row is an event, in flight until its lease ends or delivered until its
-// window does. The token is the last claimant's.
-const createTable = `CREATE TABLE IF NOT EXISTS {table} (` +
-	`name text NOT NULL, id uuid NOT NULL, token bigint NOT NULL, ` +
-	`delivered boolean NOT NULL, expires timestamptz NOT NULL, PRIMARY KEY (name, id))`
-
-const createIndex = `CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)`
 
 // claimEvents inserts what is absent, and takes over what has expired, is the
 // caller's own, or is claimed for so long that the clock must have been set back
@@ -39,26 +17,26 @@ const createIndex = `CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)`
 // flight, or has changed while the statement ran. Rows are locked in one
 // order, so that two claims wait for each other instead of failing.
 const claimEvents = `WITH claimed AS (
-	INSERT INTO {table} AS e (name, id, token, delivered, expires)
-	SELECT $1::text, k.id, $3::bigint, false, now() + $4::interval FROM unnest($2::uuid[]) AS k(id) ORDER BY k.id
+	INSERT INTO {dedup} AS e (name, id, token, state, expires)
+	SELECT $1::text, k.id, $3::bigint, 1, now() + $4::interval FROM unnest($2::uuid[]) AS k(id) ORDER BY k.id
 	ON CONFLICT (name, id) DO UPDATE
-		SET token = excluded.token, delivered = false, expires = excluded.expires
-		WHERE e.expires <= now() OR (NOT e.delivered AND (e.token = excluded.token OR e.expires > now() + 2 * $4::interval))
+		SET token = excluded.token, state = 1, expires = excluded.expires
+		WHERE e.expires <= now() OR (e.state = 1 AND (e.token = excluded.token OR e.expires > now() + 2 * $4::interval))
 	RETURNING id
 )
 SELECT id, false AS delivered FROM claimed
 UNION ALL
-SELECT id, true AS delivered FROM {table} WHERE name = $1::text AND id = ANY($2::uuid[]) AND delivered AND expires > now()`
+SELECT id, true AS delivered FROM {dedup} WHERE name = $1::text AND id = ANY($2::uuid[]) AND state = 2 AND expires > now()`
 
-const commitEvents = `INSERT INTO {table} (name, id, token, delivered, expires)
-SELECT $1::text, k.id, $3::bigint, true, now() + $4::interval FROM unnest($2::uuid[]) AS k(id) ORDER BY k.id
+const commitEvents = `INSERT INTO {dedup} (name, id, token, state, expires)
+SELECT $1::text, k.id, $3::bigint, 2, now() + $4::interval FROM unnest($2::uuid[]) AS k(id) ORDER BY k.id
 ON CONFLICT (name, id) DO UPDATE
-	SET token = excluded.token, delivered = true, expires = excluded.expires`
+	SET token = excluded.token, state = 2, expires = excluded.expires`
 
-const releaseEvents = `DELETE FROM {table} WHERE name = $1::text AND id = ANY($2::uuid[]) AND token = $3::bigint AND NOT delivered`
+const releaseEvents = `DELETE FROM {dedup} WHERE name = $1::text AND id = ANY($2::uuid[]) AND token = $3::bigint AND state = 1`
 
 // expireEvents drops the oldest of what has expired. It looks at the time
 // twice, because a row that was found may be claimed again by the time it is
 // locked.
-const expireEvents = `DELETE FROM {table} WHERE expires < now() AND (name, id) IN (
-	SELECT name, id FROM {table} WHERE expires < now() ORDER BY expires LIMIT $1::bigint)`
+const expireEvents = `DELETE FROM {dedup} WHERE expires < now() AND (name, id) IN (
+	SELECT name, id FROM {dedup} WHERE expires < now() ORDER BY expires LIMIT $1::bigint)`

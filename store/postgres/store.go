@@ -1,7 +1,9 @@
-// Package postgres is the store that remembers delivered events in a database.
+// Package postgres is the store that remembers events, and queues them, in a
+// database that any number of instances share.
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,17 +27,24 @@ func init() {
 	caddy.RegisterModule(Store{})
 }
 
-// defaultTable is where a postgres store keeps its events.
-const defaultTable = "meta_webhook_dedup"
+// defaultTable is what the names of the tables begin with.
+const defaultTable = "meta_webhook"
 
-// Store remembers delivered events in a table of PostgreSQL, or of a
-// database that speaks its language, such as CockroachDB or YugabyteDB. Any
-// number of Caddy instances share it: of those that get the same event at the
-// same time, one delivers it.
+// defaultKeep is how long settled events stay.
+const defaultKeep = caddy.Duration(7 * 24 * time.Hour)
+
+// Store remembers events in tables of PostgreSQL, or of a database that speaks
+// its language, such as CockroachDB or YugabyteDB, and queues them there for
+// stored delivery. Any number of Caddy instances share it: of those that get
+// the same event at the same time, one delivers it, and what an instance that
+// has died was delivering is delivered by another.
 //
-// The table is made if there is none. A user who may not do that gets the
-// statements to run in the error. What the store needs is to SELECT, INSERT,
-// UPDATE and DELETE there. Windows and leases go by the database's clock.
+// The tables are made if there are none, and brought up to date if they are
+// those of an older version. A user who may not do that gets the statements to
+// run in the error. What the store needs is to SELECT, INSERT, UPDATE and DELETE
+// there, and, to queue events, USAGE of the sequence; with TRUNCATE as well,
+// old events are dropped at less cost. Windows, leases and retries go by the
+// database's clock.
 type Store struct {
 	// How to reach the database: a `postgres://` URL, or settings such as
 	// `host=db user=caddy password=… dbname=app`. It can also set the size of
@@ -46,13 +55,19 @@ type Store struct {
 	// Required.
 	DSN string `json:"dsn,omitempty"`
 
-	// The name of the table, or of its schema and the table, as `app.events`.
-	// The dot is the only one. Default:
-	// `meta_webhook_dedup`.
+	// What the names of the tables begin with, or their schema and that, as
+	// `app.events`. The dot is the only one. Default: `meta_webhook`, for tables
+	// such as `meta_webhook_dedup`.
 	Table string `json:"table,omitempty"`
+
+	// How long settled events stay for look-up and replay, with stored
+	// delivery. Default: 7d. With 0, they are deleted when they are settled.
+	// Where several handlers share the tables, the longest time counts.
+	Keep *caddy.Duration `json:"keep,omitempty"`
 
 	dsn    string
 	logger *zap.Logger
+	now    func() time.Time
 }
 
 // CaddyModule returns the Caddy module information.
@@ -65,9 +80,13 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the connection string.
 func (s *Store) Provision(ctx caddy.Context) error {
-	s.logger = ctx.Logger()
+	s.logger, s.now = ctx.Logger(), time.Now
 	if s.Table == "" {
 		s.Table = defaultTable
+	}
+	if s.Keep == nil {
+		keep := defaultKeep
+		s.Keep = &keep
 	}
 	if s.DSN == "" {
 		return errors.New("dsn: is required")
@@ -78,13 +97,26 @@ func (s *Store) Provision(ctx caddy.Context) error {
 }
 
 // Validate reports options that have no meaning.
-func (s *Store) Validate() error { return rule.For("table", checkTable(s.Table)) }
+func (s *Store) Validate() error {
+	return cmp.Or(rule.For("table", checkTable(s.Table)), rule.For("keep", checkKeep(*s.Keep)))
+}
 
-// checkTable reports a name that is not a table's, with or without its schema.
+// checkTable reports a name that tables' names cannot begin with, with or
+// without their schema.
 func checkTable(name string) error {
 	parts := strings.Split(name, ".")
 	if len(parts) > 2 || slices.Contains(parts, "") {
 		return fmt.Errorf("must be a table, or a schema and a table such as app.events, not %q", name)
+	}
+	if len(parts[len(parts)-1]) > longestName {
+		return fmt.Errorf("must not be longer than %d bytes, as %q is", longestName, parts[len(parts)-1])
+	}
+	return nil
+}
+
+func checkKeep(keep caddy.Duration) error {
+	if keep < 0 {
+		return errors.New("must be 0s or longer")
 	}
 	return nil
 }
@@ -94,13 +126,13 @@ const setupTimeout = 5 * time.Second
 
 // Open implements store.Opener.
 func (s *Store) Open(name string) (store.Ledger, error) {
-	t, err := openTable(s.dsn, s.Table)
+	t, err := openTables(s.dsn, s.Table)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	if err := t.prepare(ctx); err != nil {
+	if err := t.prepare(ctx, &ledgerPart); err != nil {
 		if permanent(err) {
 			return nil, errors.Join(err, t.close())
 		}
@@ -111,7 +143,7 @@ func (s *Store) Open(name string) (store.Ledger, error) {
 
 // A ledger is the events of one handler in a table.
 type ledger struct {
-	*table
+	*tables
 	name string
 }
 
@@ -121,7 +153,7 @@ func (l *ledger) Claim(ctx context.Context, token store.Token, events []store.Ke
 	if len(events) == 0 {
 		return states, nil
 	}
-	rows, err := l.query(ctx, l.sql.claim, l.name, uuids(events), int64(token), lease)
+	rows, err := l.query(ctx, l.tables.sql.claim, l.name, uuids(events), int64(token), lease)
 	if err != nil {
 		return nil, err
 	}
@@ -143,16 +175,16 @@ func (l *ledger) Claim(ctx context.Context, token store.Token, events []store.Ke
 
 // Commit implements store.Ledger.
 func (l *ledger) Commit(ctx context.Context, token store.Token, events []store.Key, window time.Duration) error {
-	return l.exec(ctx, l.sql.commit, l.name, uuids(events), int64(token), window)
+	return l.exec(ctx, l.tables.sql.commit, l.name, uuids(events), int64(token), window)
 }
 
 // Release implements store.Ledger.
 func (l *ledger) Release(ctx context.Context, token store.Token, events []store.Key) error {
-	return l.exec(ctx, l.sql.release, l.name, uuids(events), int64(token))
+	return l.exec(ctx, l.tables.sql.release, l.name, uuids(events), int64(token))
 }
 
 // Close implements store.Ledger.
-func (l *ledger) Close() error { return l.close() }
+func (l *ledger) Close() error { return l.tables.close() }
 
 // uuids returns events as the parameter of a statement. The type is one that
 // is known without asking the database.
@@ -169,6 +201,7 @@ func uuids(events []store.Key) []pgtype.UUID {
 //	store postgres {
 //		dsn   <connection string>
 //		table <name>
+//		keep  <duration>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return caddyblock.Module(d, func(d *caddyfile.Dispenser, option string) error {
@@ -177,6 +210,9 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return caddyblock.Value(d, &s.DSN, caddyblock.Text, secret.Check)
 		case "table":
 			return caddyblock.Value(d, &s.Table, caddyblock.Text, checkTable)
+		case "keep":
+			s.Keep = new(caddy.Duration)
+			return caddyblock.Value(d, s.Keep, caddyblock.Duration, checkKeep)
 		}
 		return caddyblock.Unrecognized(d, "store postgres", option)
 	})

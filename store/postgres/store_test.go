@@ -54,7 +54,7 @@ func turn(t testing.TB, p *postgres.Store, d time.Duration) {
 	}
 	defer pool.Close()
 	err = pool.Do(t.Context(), func(conn *pgxpool.Conn) error {
-		_, err := conn.Exec(t.Context(), "UPDATE "+p.Table+" SET expires = expires - $1::interval", d)
+		_, err := conn.Exec(t.Context(), "UPDATE "+p.Table+"_dedup SET expires = expires - $1::interval", d)
 		return err
 	})
 	if err != nil {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,149 +17,112 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/postgres/internal/pgpool"
 )
 
-// tables holds the tables in use.
-var tables = caddy.NewUsagePool()
+// opened holds the tables in use.
+var opened = caddy.NewUsagePool()
 
-type tableKey struct{ dsn, table string }
+type tablesKey struct{ dsn, option string }
 
-// A table is a table that stores share.
-type table struct {
-	key  tableKey
+// tables are those that stores share, see schema.go.
+type tables struct {
+	key  tablesKey
 	pool *pgpool.Pool
+	name naming
 	sql  statements
+	queries
 
-	prepared atomic.Bool
+	ledger, queue atomic.Bool  // prepared
+	segment       atomic.Int32 // that was the current one
+	destinations  wakes
 
-	expiring context.CancelFunc
-	expired  chan struct{} // when the goroutine that expires has ended
+	cleaning context.CancelFunc
+	cleaned  sync.WaitGroup // the goroutines that clean up have ended
 }
 
-func openTable(dsn, name string) (*table, error) {
-	key := tableKey{dsn, name}
-	shared, _, err := tables.LoadOrNew(key, func() (caddy.Destructor, error) {
+func openTables(dsn, option string) (*tables, error) {
+	key := tablesKey{dsn, option}
+	shared, _, err := opened.LoadOrNew(key, func() (caddy.Destructor, error) {
 		pool, err := pgpool.Open(dsn)
 		if err != nil {
 			return nil, fmt.Errorf("dsn: %w", err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		t := &table{key: key, pool: pool, sql: newStatements(name), expiring: cancel, expired: make(chan struct{})}
-		go t.expire(ctx)
+		name := newNaming(option)
+		t := &tables{key: key, pool: pool, name: name, sql: newStatements(name), queries: newQueries(name), cleaning: cancel}
+		t.cleaned.Go(func() { t.expire(ctx) })
+		t.cleaned.Go(func() { t.turn(ctx) })
 		return t, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return shared.(*table), nil
+	return shared.(*tables), nil
 }
 
-func (t *table) close() error {
-	_, err := tables.Delete(t.key)
+func (t *tables) close() error {
+	_, err := opened.Delete(t.key)
 	return err
 }
 
 // Destruct implements caddy.Destructor.
-func (t *table) Destruct() error {
-	t.expiring()
-	<-t.expired
+func (t *tables) Destruct() error {
+	t.cleaning()
+	t.cleaned.Wait()
 	return t.pool.Close()
 }
 
-// prepare makes sure that the table is there and can be used. Several may do
-// so at once; to wait for each other would be to wait for the slowest.
-func (t *table) prepare(ctx context.Context) error {
-	if t.prepared.Load() {
-		return nil
+// prepared is whether a part is.
+func (t *tables) prepared(p *part) *atomic.Bool {
+	if p == &queuePart {
+		return &t.queue
 	}
-	err := t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
-		err := t.try(ctx, conn)
-		if !isCode(err, undefinedTable) {
-			return err
-		}
-		for _, statement := range t.sql.create {
-			// Somebody else may be making it at the same time, which IF NOT
-			// EXISTS does not always cover. The try afterwards decides.
-			if _, err := conn.Exec(ctx, statement); err != nil && !isCode(err, "23505") && !isCode(err, "42P07") && !isCode(err, "42710") {
-				return refused(statement, err)
-			}
-		}
-		return t.try(ctx, conn)
-	})
-	t.prepared.Store(err == nil)
-	return err
-}
-
-// try runs each statement on nothing, and finds out which is refused.
-func (t *table) try(ctx context.Context, conn *pgxpool.Conn) error {
-	for _, s := range []struct {
-		statement string
-		args      []any
-	}{
-		{t.sql.claim, []any{"", uuids(nil), int64(0), time.Duration(0)}},
-		{t.sql.commit, []any{"", uuids(nil), int64(0), time.Duration(0)}},
-		{t.sql.release, []any{"", uuids(nil), int64(0)}},
-		{t.sql.expire, []any{0}},
-	} {
-		if _, err := conn.Exec(ctx, s.statement, s.args...); err != nil {
-			return refused(s.statement, err)
-		}
-	}
-	return nil
-}
-
-// refused names the statement in an error that is about it.
-func refused(statement string, err error) error {
-	if !permanent(err) {
-		return err
-	}
-	return fmt.Errorf("the database refuses %q: %w", statement, err)
-}
-
-// permanent reports whether an error is the database's last word, and not about
-// the state that it is in.
-func permanent(err error) bool {
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || len(answer.Code) != 5 {
-		return false
-	}
-	switch answer.Code[:2] {
-	case "28", "3D", "3F", "42": // who, which database, which schema, what
-		return true
-	}
-	return false
-}
-
-const undefinedTable = "42P01"
-
-func isCode(err error, code string) bool {
-	answer, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && answer.Code == code
+	return &t.ledger
 }
 
 // A connected is how a pool has a connection do something.
 type connected func(ctx context.Context, do func(*pgxpool.Conn) error) error
 
-// do has a connection do something with the table. One that was dropped is made
-// again.
-func (t *table) do(ctx context.Context, by connected, do func(*pgxpool.Conn) error) error {
+// do has a connection do something with the tables of a part. Tables that were
+// dropped are made again.
+func (t *tables) do(ctx context.Context, p *part, by connected, do func(*pgxpool.Conn) error) error {
 	for again := false; ; again = true {
-		if err := t.prepare(ctx); err != nil {
+		if p == &queuePart {
+			if err := t.prepare(ctx, &ledgerPart); err != nil {
+				return err
+			}
+		}
+		if err := t.prepare(ctx, p); err != nil {
 			return err
 		}
 		err := by(ctx, do)
 		if !isCode(err, undefinedTable) {
-			return err
+			return said(err)
 		}
-		t.prepared.Store(false)
+		t.ledger.Store(false)
+		t.queue.Store(false)
 		if again {
 			return err
 		}
 	}
 }
 
+// said makes an error of the database one of the store's where it is none of a
+// fault.
+func said(err error) error {
+	switch {
+	case isCode(err, "53100"): // disk full
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	case isCode(err, "53200", "53300", "53400"): // out of memory, too many connections, a limit
+		return fmt.Errorf("%w: %w", store.ErrBusy, err)
+	case isCode(err, "25006"):
+		return refused("", err)
+	}
+	return err
+}
+
 // exec runs a statement that is about what was claimed. What was delivered has
 // to be recorded even if the server has to start first.
-func (t *table) exec(ctx context.Context, statement string, args ...any) error {
-	return t.do(ctx, t.pool.Insist, func(conn *pgxpool.Conn) error {
+func (t *tables) exec(ctx context.Context, statement string, args ...any) error {
+	return t.do(ctx, &ledgerPart, t.pool.Insist, func(conn *pgxpool.Conn) error {
 		_, err := conn.Exec(ctx, statement, args...)
 		return err
 	})
@@ -171,17 +134,79 @@ type row struct {
 	Delivered bool
 }
 
-// query runs a statement and returns its rows.
-func (t *table) query(ctx context.Context, statement string, args ...any) (found []row, err error) {
-	err = t.do(ctx, t.pool.Do, func(conn *pgxpool.Conn) error {
-		rows, err := conn.Query(ctx, statement, args...)
-		if err != nil {
-			return err
-		}
-		found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+// query runs a statement of the ledger and returns its rows.
+func (t *tables) query(ctx context.Context, statement string, args ...any) (found []row, err error) {
+	err = t.do(ctx, &ledgerPart, t.pool.Do, func(conn *pgxpool.Conn) error {
+		found, err = collect(ctx, conn, pgx.RowToStructByPos[row], statement, args...)
 		return err
 	})
 	return found, err
+}
+
+// collect runs a statement and returns its rows.
+func collect[T any](ctx context.Context, conn *pgxpool.Conn, scan pgx.RowToFunc[T], statement string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scan)
+}
+
+// A transaction is statements that are sent at once. What they return is read
+// when all have been sent.
+type transaction struct{ pgx.Batch }
+
+const (
+	// begin begins a transaction in which each statement sees what was committed
+	// before it.
+	begin = `BEGIN ISOLATION LEVEL READ COMMITTED`
+
+	// endIdle ends a transaction whose COMMIT does not arrive.
+	endIdle = `SET LOCAL idle_in_transaction_session_timeout = '15s'`
+
+	// byIndex has tables looked up by their indexes, however small they were when
+	// the plan was made that a connection has kept.
+	byIndex = `SET LOCAL enable_seqscan = off`
+
+	// syncLater lets a transaction be undone by a crash of the server within the
+	// next second.
+	syncLater = `SET LOCAL synchronous_commit = off`
+)
+
+// newTransaction begins a transaction with settings of its own.
+func newTransaction(settings ...string) *transaction {
+	tx := new(transaction)
+	tx.Queue(begin)
+	for _, s := range append(settings, endIdle) {
+		tx.Queue(s)
+	}
+	return tx
+}
+
+// rows has a statement return rows.
+func rows[T any](tx *transaction, into *[]T, scan pgx.RowToFunc[T], statement string, args ...any) {
+	tx.Queue(statement, args...).Query(func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+}
+
+// commit sends the transaction.
+func (tx *transaction) commit(ctx context.Context, conn *pgxpool.Conn) error {
+	tx.Queue(`COMMIT`)
+	return tx.send(ctx, conn)
+}
+
+// send sends what there is of a transaction. One that fails is rolled back.
+func (tx *transaction) send(ctx context.Context, conn *pgxpool.Conn) error {
+	err := conn.SendBatch(ctx, &tx.Batch).Close()
+	if err != nil && conn.Conn().PgConn().TxStatus() != 'I' && !conn.Conn().IsClosed() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, errRollback := conn.Exec(ctx, `ROLLBACK`)
+		return errors.Join(err, errRollback)
+	}
+	return err
 }
 
 const (
@@ -193,9 +218,8 @@ const (
 )
 
 // expire drops what has expired, until the context ends. Instances that share
-// a table all do so; a row that another was faster with costs nothing.
-func (t *table) expire(ctx context.Context) {
-	defer close(t.expired)
+// tables all do so; a row that another was faster with costs nothing.
+func (t *tables) expire(ctx context.Context) {
 	ticker := time.NewTicker(expireEvery)
 	defer ticker.Stop()
 	for {
@@ -209,8 +233,8 @@ func (t *table) expire(ctx context.Context) {
 }
 
 // expireNow drops all that has expired. What it cannot drop now it can later.
-func (t *table) expireNow(ctx context.Context) {
-	for dropped := int64(expireAtOnce); dropped == expireAtOnce && t.prepared.Load(); {
+func (t *tables) expireNow(ctx context.Context) {
+	for dropped := int64(expireAtOnce); dropped == expireAtOnce && t.ledger.Load(); {
 		err := t.pool.Do(ctx, func(conn *pgxpool.Conn) error {
 			tag, err := conn.Exec(ctx, t.sql.expire, expireAtOnce)
 			dropped = tag.RowsAffected()

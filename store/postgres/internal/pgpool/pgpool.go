@@ -8,6 +8,7 @@ package pgpool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
 // pools holds the pools that are open, by their connection string.
@@ -79,11 +82,11 @@ func (p *Pool) Insist(ctx context.Context, do func(*pgxpool.Conn) error) error {
 
 func (p *Pool) try(ctx context.Context, again int, do func(*pgxpool.Conn) error) error {
 	for n := 0; ; n++ {
-		err := p.conns.AcquireFunc(ctx, do)
+		err := p.with(ctx, do)
 		if err == nil || n == again || ctx.Err() != nil || !passing(err) {
 			return err
 		}
-		if !isClass(err, "40") {
+		if !IsClass(err, "40") {
 			p.conns.Reset() // what has closed one connection has mostly closed all
 		}
 		pause := time.NewTimer(pauses[min(n, len(pauses)-1)])
@@ -96,18 +99,33 @@ func (p *Pool) try(ctx context.Context, again int, do func(*pgxpool.Conn) error)
 	}
 }
 
+// with has a connection do something. When the context ends while all
+// connections are in use, the error says so: that tells nothing of the server.
+func (p *Pool) with(ctx context.Context, do func(*pgxpool.Conn) error) error {
+	conn, err := p.conns.Acquire(ctx)
+	if err != nil {
+		if s := p.conns.Stat(); ctx.Err() != nil && s.TotalConns() == s.MaxConns() && s.ConstructingConns() == 0 {
+			return fmt.Errorf("%w: all %d connections to the database are in use (pool_max_conns): %w", store.ErrBusy, s.MaxConns(), err)
+		}
+		return err
+	}
+	defer conn.Release()
+	return do(conn)
+}
+
 // passing reports whether an error may be gone at the next try.
 func passing(err error) bool {
 	if _, ok := errors.AsType[*pgconn.PgError](err); !ok {
 		return true // the connection's, not the server's
 	}
-	return isClass(err, "08") || // connection exception
-		isClass(err, "40") || // serialization failure, deadlock detected
-		isClass(err, "57") // shutting down, starting up
+	return IsClass(err, "08") || // connection exception
+		IsClass(err, "40") || // serialization failure, deadlock detected
+		IsClass(err, "57") || // shutting down, starting up
+		IsClass(err, "25006") // read-only, as a server is that is no longer the primary
 }
 
-// isClass reports whether an error is the server's, of this class.
-func isClass(err error, class string) bool {
+// IsClass reports whether an error is the server's, of a class, or with a code.
+func IsClass(err error, class string) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && strings.HasPrefix(answer.Code, class)
 }
