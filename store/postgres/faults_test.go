@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -30,6 +31,8 @@ func TestPostgresInAnUnsteadyWorld(t *testing.T) {
 		{"a permission is missing", permissionMissing},
 		{"a table in a schema", tableInASchema},
 		{"a claim is one round trip", oneRoundTrip},
+		{"equal claims take one connection", equalClaims},
+		{"a claim is renewed while others ask for it", renewedAmongOthers},
 		{"of two instances one claims", twoInstances},
 		{"what has expired is deleted", expiryDeletes},
 		{"a table that is gone is made again", tableGone},
@@ -180,31 +183,116 @@ func tableInASchema(t *testing.T, server *pgtest.Server) {
 }
 
 func oneRoundTrip(t *testing.T, server *pgtest.Server) {
-	proxy := newProxy(t, server)
-	p := newPostgres(t, proxy.dsn(server))
+	proxy := server.Proxy(0)
+	p := newPostgres(t, proxy.DSN())
 	s := ledgertest.Open(t, p, "default")
 	ledgertest.WantAll(t, s, ledgertest.RandomKeys(3), store.Claimed) // the statements are prepared
 	ledgertest.Commit(t, s, ledgertest.RandomKeys(3), time.Hour)
 	for _, n := range []int{1, 10, 2000} {
 		events := ledgertest.RandomKeys(n)
-		proxy.turns.Store(0)
+		proxy.Turns.Store(0)
 		if _, err := s.Claim(t.Context(), 1, events, time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		if got := proxy.turns.Swap(0); got != 1 {
+		if got := proxy.Turns.Swap(0); got != 1 {
 			t.Errorf("claim of %d events: got %d round trips, want 1", n, got)
 		}
 		ledgertest.Commit(t, s, events, time.Hour)
-		if got := proxy.turns.Swap(0); got != 1 {
+		if got := proxy.Turns.Swap(0); got != 1 {
 			t.Errorf("commit of %d events: got %d round trips, want 1", n, got)
 		}
 		if err := s.Release(t.Context(), 1, events); err != nil {
 			t.Fatal(err)
 		}
-		if got := proxy.turns.Swap(0); got != 1 {
+		if got := proxy.Turns.Swap(0); got != 1 {
 			t.Errorf("release of %d events: got %d round trips, want 1", n, got)
 		}
 	}
+}
+
+// equalClaims has a crowd claim the events of one notification at the same time,
+// of a server that is far away.
+func equalClaims(t *testing.T, server *pgtest.Server) {
+	const crowd, away = 1500, 20 * time.Millisecond
+	proxy := server.Proxy(away)
+	s := ledgertest.Open(t, newPostgres(t, proxy.DSN()+"&pool_max_conns=4"), "default")
+	events := ledgertest.RandomKeys(3)
+	claim := func() (counts map[store.State]int, owner store.Token) {
+		counts = make(map[store.State]int)
+		var running sync.WaitGroup
+		var mu sync.Mutex
+		for token := store.Token(1); token <= crowd; token++ {
+			running.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				states, err := s.Claim(ctx, token, events, time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case errors.Is(err, store.ErrBusy):
+				case err != nil:
+					t.Errorf("Claim: got error %v, want none but that the store is busy", err)
+				case states[0] != states[1] || states[0] != states[2]:
+					t.Errorf("Claim: got %v, want one state for all events", states)
+				default:
+					counts[states[0]]++
+					if states[0] == store.Claimed {
+						owner = token
+					}
+				}
+			})
+		}
+		running.Wait()
+		return counts, owner
+	}
+	proxy.Turns.Store(0)
+	counts, owner := claim()
+	if counts[store.Claimed] != 1 || counts[store.Delivered] != 0 {
+		t.Fatalf("got states %v, want one owner", counts)
+	}
+	if err := s.Commit(t.Context(), owner, events, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if counts, _ := claim(); counts[store.Delivered] == 0 || len(counts) > 1 {
+		t.Errorf("got states %v after the commit, want delivered", counts)
+	}
+	if got := proxy.Turns.Load(); got > crowd/10 {
+		t.Errorf("got %d round trips for %d claims, want a few", got, 2*crowd)
+	}
+}
+
+// renewedAmongOthers has a claimant renew its claim while others ask for the
+// same events in the same process and in another one.
+func renewedAmongOthers(t *testing.T, server *pgtest.Server) {
+	p := newPostgres(t, server.DSN())
+	other := &postgres.Store{DSN: server.DSN() + "&application_name=other", Table: p.Table}
+	ledgertest.Provision(t, other)
+	s, elsewhere := ledgertest.Open(t, p, "default"), ledgertest.Open(t, other, "default")
+	events := ledgertest.RandomKeys(2)
+	renew := func() {
+		states, err := s.Claim(t.Context(), 1, events, time.Minute)
+		if err != nil || states[0] != store.Claimed || states[1] != store.Claimed {
+			t.Fatalf("Claim: got %v and error %v, want both events claimed", states, err)
+		}
+	}
+	renew()
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	for i := range 8 {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				states, err := []store.Ledger{s, s, s, elsewhere}[i%4].Claim(ctx, store.Token(2+i), events, time.Minute)
+				if err == nil && (states[0] != store.InFlight || states[1] != store.InFlight) {
+					t.Errorf("Claim: got %v, want both events in flight", states)
+				}
+			}
+		})
+	}
+	for range 50 {
+		renew()
+	}
+	cancel()
+	asking.Wait()
 }
 
 // twoInstances has two pools race for the same events, each event in several

@@ -116,8 +116,8 @@ func listed(t testing.TB, q store.Queue) map[store.DeliveryState]int {
 }
 
 func acceptIsOneRoundTrip(t *testing.T, server *pgtest.Server) {
-	proxy := newProxy(t, server)
-	q := openQueue(t, newPostgres(t, proxy.dsn(server)))
+	proxy := server.Proxy(0)
+	q := openQueue(t, newPostgres(t, proxy.DSN()))
 	accept(t, q, oneEvent(1, "app", "crm")) // the statement is prepared
 	for _, n := range []int{1, 10, 1000} {
 		notification := oneEvent(0, "app", "crm")
@@ -125,9 +125,9 @@ func acceptIsOneRoundTrip(t *testing.T, server *pgtest.Server) {
 			notification.Events = append(notification.Events, oneEvent(uint64(i%7), "app").Events...) //nolint:gosec // not negative
 		}
 		notification.Whole = store.Event{Body: []byte("whole"), Targets: []store.Target{{Destination: "app", Lanes: []store.Lane{1, 2, 3}}}}
-		proxy.turns.Store(0)
+		proxy.Turns.Store(0)
 		accept(t, q, notification)
-		if got := proxy.turns.Swap(0); got != 1 {
+		if got := proxy.Turns.Swap(0); got != 1 {
 			t.Errorf("Accept of %d events: got %d round trips, want 1", n, got)
 		}
 	}
@@ -339,7 +339,7 @@ func crowdedPool(t *testing.T, server *pgtest.Server) {
 		running.Go(func() {
 			var err error
 			if i%2 == 0 {
-				_, err = ledger.Claim(ctx, 1, events, time.Minute)
+				_, err = ledger.Claim(ctx, 1, ledgertest.RandomKeys(1), time.Minute)
 			} else {
 				_, err = q.Accept(ctx, n)
 			}

@@ -24,9 +24,16 @@ const claimEvents = `WITH claimed AS (
 		WHERE e.expires <= now() OR (e.state = 1 AND (e.token = excluded.token OR e.expires > now() + 2 * $4::interval))
 	RETURNING id
 )
-SELECT id, false AS delivered FROM claimed
+SELECT id, 0::smallint AS state, $3::bigint AS token FROM claimed
 UNION ALL
-SELECT id, true AS delivered FROM {dedup} WHERE name = $1::text AND id = ANY($2::uuid[]) AND state = 2 AND expires > now()`
+SELECT id, state, token FROM {dedup} WHERE name = $1::text AND id = ANY($2::uuid[]) AND expires > now()`
+
+// The states of rows in dedup, and of an event that a claim has got.
+const (
+	claimedNow int16 = iota
+	inFlight
+	delivered
+)
 
 const commitEvents = `INSERT INTO {dedup} (name, id, token, state, expires)
 SELECT $1::text, k.id, $3::bigint, 2, now() + $4::interval FROM unnest($2::uuid[]) AS k(id) ORDER BY k.id

@@ -35,13 +35,13 @@ const defaultKeep = caddy.Duration(7 * 24 * time.Hour)
 
 // Store remembers events in tables of PostgreSQL, or of a database that speaks
 // its language, such as CockroachDB or YugabyteDB, and queues them there for
-// stored delivery. Any number of Caddy instances share it: of those that get
-// the same event at the same time, one delivers it, and what an instance that
-// has died was delivering is delivered by another.
+// stored delivery. Any number of Caddy instances share it: if several get the
+// same event at the same time, one delivers it, and when an instance dies,
+// another one goes on with its deliveries.
 //
-// The tables are made if there are none, and brought up to date if they are
-// those of an older version. A user who may not do that gets the statements to
-// run in the error. What the store needs is to SELECT, INSERT, UPDATE and DELETE
+// The tables are made if there are none, and those of an older version are
+// brought up to date. If the user may not do that, the error has the statements
+// to run. What the store needs is to SELECT, INSERT, UPDATE and DELETE
 // there, and, to queue events, USAGE of the sequence; with TRUNCATE as well,
 // old events are dropped at less cost. Windows, leases and retries go by the
 // database's clock.
@@ -145,32 +145,6 @@ func (s *Store) Open(name string) (store.Ledger, error) {
 type ledger struct {
 	*tables
 	name string
-}
-
-// Claim implements store.Ledger.
-func (l *ledger) Claim(ctx context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
-	states := make([]store.State, len(events))
-	if len(events) == 0 {
-		return states, nil
-	}
-	rows, err := l.query(ctx, l.tables.sql.claim, l.name, uuids(events), int64(token), lease)
-	if err != nil {
-		return nil, err
-	}
-	places := make(map[store.Key]int, len(events))
-	for i, event := range events {
-		places[event] = i
-	}
-	for _, row := range rows {
-		if i, ok := places[row.ID]; !ok {
-			continue
-		} else if row.Delivered {
-			states[i] = store.Delivered
-		} else {
-			states[i] = store.Claimed
-		}
-	}
-	return states, nil
 }
 
 // Commit implements store.Ledger.

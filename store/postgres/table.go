@@ -22,13 +22,14 @@ var opened = caddy.NewUsagePool()
 
 type tablesKey struct{ dsn, option string }
 
-// tables are those that stores share, see schema.go.
+// tables are shared by the stores with one dsn and table, see schema.go.
 type tables struct {
 	key  tablesKey
 	pool *pgpool.Pool
 	name naming
 	sql  statements
 	queries
+	claims *claims
 
 	ledger, queue atomic.Bool  // prepared
 	segment       atomic.Int32 // that was the current one
@@ -47,7 +48,7 @@ func openTables(dsn, option string) (*tables, error) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		name := newNaming(option)
-		t := &tables{key: key, pool: pool, name: name, sql: newStatements(name), queries: newQueries(name), cleaning: cancel}
+		t := &tables{key: key, pool: pool, name: name, sql: newStatements(name), queries: newQueries(name), claims: newClaims(), cleaning: cancel}
 		t.cleaned.Go(func() { t.expire(ctx) })
 		t.cleaned.Go(func() { t.turn(ctx) })
 		return t, nil
@@ -126,21 +127,6 @@ func (t *tables) exec(ctx context.Context, statement string, args ...any) error 
 		_, err := conn.Exec(ctx, statement, args...)
 		return err
 	})
-}
-
-// A row is what a claim returns of an event.
-type row struct {
-	ID        store.Key
-	Delivered bool
-}
-
-// query runs a statement of the ledger and returns its rows.
-func (t *tables) query(ctx context.Context, statement string, args ...any) (found []row, err error) {
-	err = t.do(ctx, &ledgerPart, t.pool.Do, func(conn *pgxpool.Conn) error {
-		found, err = collect(ctx, conn, pgx.RowToStructByPos[row], statement, args...)
-		return err
-	})
-	return found, err
 }
 
 // collect runs a statement and returns its rows.

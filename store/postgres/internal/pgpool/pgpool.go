@@ -104,7 +104,8 @@ func (p *Pool) try(ctx context.Context, again int, do func(*pgxpool.Conn) error)
 func (p *Pool) with(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	conn, err := p.conns.Acquire(ctx)
 	if err != nil {
-		if s := p.conns.Stat(); ctx.Err() != nil && s.TotalConns() == s.MaxConns() && s.ConstructingConns() == 0 {
+		s := p.conns.Stat()
+		if ctx.Err() != nil && s.AcquiredConns() > 0 && s.AcquiredConns()+s.ConstructingConns() >= s.MaxConns() {
 			return fmt.Errorf("%w: all %d connections to the database are in use (pool_max_conns): %w", store.ErrBusy, s.MaxConns(), err)
 		}
 		return err
