@@ -39,10 +39,12 @@ type destinationApp struct {
 
 	mu       sync.Mutex
 	random   *rand.Rand
-	trouble  int // attempts in a hundred that fail
+	trouble  int  // attempts in a hundred that fail
+	alone    bool // no two messages of a conversation may come at the same time
 	down     bool
 	taken    map[string]int  // by conversation, how many events in a row were taken
 	began    map[string]bool // that have arrived
+	under    map[string]int  // by conversation, how many messages are being answered
 	requests []*http.Request
 	refused  string // a mid whose messages are refused
 	repeats  int
@@ -51,7 +53,7 @@ type destinationApp struct {
 func newApp(b *book, name string, seed uint64, trouble int) *destinationApp {
 	a := &destinationApp{
 		book: b, name: name, random: rand.New(rand.NewPCG(seed, uint64(len(name)))), trouble: trouble,
-		taken: make(map[string]int), began: make(map[string]bool),
+		taken: make(map[string]int), began: make(map[string]bool), under: make(map[string]int),
 	}
 	a.Server = httptest.NewServer(a)
 	b.t.Cleanup(a.Close)
@@ -72,6 +74,7 @@ func (a *destinationApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, found := range mids.FindAllStringSubmatch(string(body), -1) {
 		events = append(events, found[1])
 	}
+	defer a.leave(events)
 	if !a.arrive(r, events) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
@@ -109,6 +112,11 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 		return false
 	}
 	a.requests = append(a.requests, r)
+	for conversation := range conversationsOf(events) {
+		if a.under[conversation]++; a.under[conversation] > 1 && a.alone {
+			a.book.t.Errorf("%s: got %v while another message of the conversation %s was being answered", a.name, events, conversation)
+		}
+	}
 	inMessage := make(map[string]int)
 	for _, mid := range events {
 		conversation, n := split(mid)
@@ -124,6 +132,24 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 		a.began[mid] = true
 	}
 	return true
+}
+
+// leave notes that a message is being answered no longer.
+func (a *destinationApp) leave(events []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for conversation := range conversationsOf(events) {
+		a.under[conversation] = max(0, a.under[conversation]-1)
+	}
+}
+
+func conversationsOf(events []string) map[string]bool {
+	all := make(map[string]bool)
+	for _, mid := range events {
+		conversation, _ := split(mid)
+		all[conversation] = true
+	}
+	return all
 }
 
 func (a *destinationApp) take(events []string) {

@@ -71,22 +71,23 @@ func destinations(t *testing.T, c *caddyproc.Process) (all []destinationStatus) 
 }
 
 // send has Meta send the events of a conversation, some at a time, each
-// notification until there is a 200, and some of it again.
-func (b *book) send(c *caddyproc.Process, random *rand.Rand, conversation string, events int, done func() bool) {
+// notification until there is a 200, and some of it again. Each try goes to any
+// of the processes.
+func (b *book) send(to []*caddyproc.Process, random *rand.Rand, conversation string, events int, done func() bool) {
 	for from := 0; from < events && !done(); {
-		to := min(from+1+random.IntN(4), events)
+		upTo := min(from+1+random.IntN(4), events)
 		again := max(0, from-random.IntN(3)) // Meta sends what it has sent before
-		body := b.notification(conversation, again, to)
-		for post(c, body) != http.StatusOK {
+		body := b.notification(conversation, again, upTo)
+		for post(to[random.IntN(len(to))], body) != http.StatusOK {
 			if done() {
 				return
 			}
 			time.Sleep(time.Duration(5+random.IntN(20)) * time.Millisecond)
 		}
 		b.mu.Lock()
-		b.accepted[conversation] = to
+		b.accepted[conversation] = upTo
 		b.mu.Unlock()
-		from = to
+		from = upTo
 	}
 }
 
@@ -117,7 +118,7 @@ func TestEverythingThatWasAnswered200ReachesEachDestination(t *testing.T) {
 		sender := s.Random(fmt.Sprintf("sender %d", i))
 		sending.Go(func() {
 			for k := range 3 {
-				b.send(c, sender, fmt.Sprintf("9%d%d", i, k), events, func() bool { return t.Failed() })
+				b.send([]*caddyproc.Process{c}, sender, fmt.Sprintf("9%d%d", i, k), events, func() bool { return t.Failed() })
 			}
 			ended.Store(i, true)
 		})
