@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,14 +23,17 @@ type Server struct {
 	port int
 	as   account
 
+	settings []string
+
 	paused bool
 }
 
-// Start starts a server. Where PostgreSQL is not installed the test is
-// skipped, or, if META_WEBHOOK_TEST_ALL is set, fails.
-func Start(t testing.TB) *Server {
+// Start starts a server, with settings such as fsync=on, which is off otherwise.
+// Where PostgreSQL is not installed the test is skipped, or, if
+// META_WEBHOOK_TEST_ALL is set, fails.
+func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, bin: binaries(t)}
+	s := &Server{t: t, bin: binaries(t), settings: settings}
 	s.as = unprivileged(t)
 	dir, err := os.MkdirTemp("", "pgtest")
 	if err != nil {
@@ -59,6 +63,9 @@ func (s *Server) DSNOf(user string) string {
 func (s *Server) Start() {
 	s.t.Helper()
 	options := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=300", s.port)
+	if len(s.settings) > 0 {
+		options += " -c " + strings.Join(s.settings, " -c ")
+	}
 	s.run("pg_ctl", "start", "--wait", "--timeout", "60", "--pgdata", s.data(), "--log", filepath.Join(s.dir, "log"), "--options", options)
 }
 
