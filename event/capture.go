@@ -157,8 +157,8 @@ func (s *scanner) capture(n *node, into *captures) span {
 	default:
 		return s.value()
 	}
-	for s.enter(); s.next(); {
-		child := n.child(s.name())
+	for in := s.open(); s.nextMember(&in); {
+		child := n.child(in.name)
 		switch {
 		case child == nil && n.closed:
 			into[novelty] = s.value()
@@ -189,10 +189,10 @@ func (s *scanner) captureFirst(n *node, into *captures) span {
 		return s.value()
 	}
 	from := s.pos
-	s.enter()
-	if s.next() {
+	in := s.open()
+	if s.nextElement(&in) {
 		s.capture(first, into)
-		for s.next() {
+		for s.nextElement(&in) {
 			s.skip()
 		}
 	}

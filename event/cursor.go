@@ -27,9 +27,6 @@ func spanOf(from, to int) span { return span{uint32(from), uint32(to)} }
 // peek returns the first byte of the value that comes next.
 func (c *cursor) peek() byte { return c.text[c.pos] }
 
-// nested reports whether an object or an array comes next.
-func (c *cursor) nested() bool { return c.peek() == '{' || c.peek() == '[' }
-
 // enter goes into the object or the array that comes next.
 func (c *cursor) enter() { c.pos++ }
 
@@ -107,14 +104,6 @@ func (c *cursor) skipNested() {
 		case ' ', '\t', '\n', '\r':
 			c.spaced = true
 		}
-	}
-}
-
-// leave goes behind the object whose next member would come next.
-func (c *cursor) leave() {
-	for c.next() {
-		c.name()
-		c.skip()
 	}
 }
 

@@ -12,16 +12,16 @@ func (s *scanner) notification() {
 		s.unrecognized(s.value())
 		return
 	}
-	if object := s.member(start, "object"); s.literal(object).isName() {
-		s.object, s.whatsApp = object, s.literal(object).says(objectWhatsApp)
-	}
-	s.pos = start
-	entries, others := false, false
-	for s.enter(); s.next(); {
-		switch string(s.name()) {
+	vetted, named, entries, others := s.vetted, false, false, false
+	for in := s.open(); s.nextMember(&in); {
+		switch string(in.name) {
 		case "object":
-			s.skip()
+			named = true
+			s.about(s.value())
 		case "entry":
+			if !named {
+				s.about(s.objectBehind(in))
+			}
 			if entries = s.nested(); entries {
 				s.each(s.entry)
 			} else {
@@ -33,49 +33,71 @@ func (s *scanner) notification() {
 		}
 	}
 	end := s.pos
+	s.vetted = true // no matter who has seen it now
 	switch whole := s.text[start:end]; {
 	case entries && others:
 		s.newEntry()
 		s.unrecognized(s.leftOver(whole, func(name, _ literal) bool { return !name.says("object") && !name.says("entry") }))
 	case entries:
-	case s.threads(start):
+	case s.threads(start, end):
 	default:
 		s.newEntry()
 		s.unrecognized(spanOf(start, end))
 	}
-	s.pos = end
+	s.pos, s.vetted = end, vetted
 }
 
-// threads reads the notification that begins at start if it is one of Threads,
+// about notes the notification's object, if that is a name.
+func (s *scanner) about(object span) {
+	if s.literal(object).isName() {
+		s.object, s.whatsApp = object, s.literal(object).says(objectWhatsApp)
+	}
+}
+
+// objectBehind returns the object of the notification, which it looks for
+// behind the value that comes next. What it goes over is vetted then, to be read as
+// if it came next again.
+func (s *scanner) objectBehind(in opened) (object span) {
+	from := s.pos
+	s.skip()
+	for s.nextMember(&in) {
+		if string(in.name) == "object" {
+			object = s.value()
+		} else {
+			s.skip()
+		}
+	}
+	s.pos, s.vetted = from, true
+	return object
+}
+
+// threads reads the notification that stands there if it is one of Threads,
 // and reports whether it is.
-func (s *scanner) threads(start int) bool {
-	target := s.member(start, "target_id")
-	s.pos = start
-	if !s.literal(target).saysSomething() || !s.find("values") || !s.nested() {
+func (s *scanner) threads(start, end int) bool {
+	target, values := s.member(start, "target_id"), s.member(start, "values")
+	if s.pos = int(values.from); !s.literal(target).saysSomething() || values.empty() || !s.nested() {
 		return false
 	}
-	values := s.pos
 	s.object = s.doc.threads()
 	s.whatsApp = false
 	e := s.newEntry()
 	e.id, e.time = target, s.member(start, "time")
-	s.pos = values
 	s.each(s.readChange)
-	s.leave()
 	unknown := func(name, _ literal) bool { return !slices.Contains(threadsNames, string(name.text())) }
-	if whole := s.text[start:s.pos]; hasMember(whole, unknown) {
+	if whole := s.text[start:end]; hasMember(whole, unknown) {
 		s.unrecognized(s.leftOver(whole, unknown))
 	}
 	return true
 }
 
-// member returns the value of a member of the object that begins at start.
+// member returns the value of a member of the object that begins at start, and
+// is vetted.
 func (s *scanner) member(start int, name string) span {
-	s.pos = start
-	if !s.find(name) {
+	c := cursor{text: s.text, pos: start}
+	if !c.find(name) {
 		return span{}
 	}
-	return s.value()
+	return c.value()
 }
 
 // entry reads one entry of a notification.
@@ -101,8 +123,8 @@ func (s *scanner) entry() {
 		known = true
 		s.each(read)
 	}
-	for s.enter(); s.next(); {
-		switch string(s.name()) {
+	for in := s.open(); s.nextMember(&in); {
+		switch string(in.name) {
 		case "id":
 			e.id = s.value()
 		case "uid":
@@ -132,11 +154,12 @@ func (s *scanner) entry() {
 	end := s.pos
 	flat := value > 0 && s.literal(field).isName()
 	if flat {
-		s.pos = value
+		vetted := s.vetted
+		s.pos, s.vetted = value, true
 		s.change = change{field: field, first: len(s.updates), arrays: s.change.arrays[:0]}
 		s.readValue()
 		s.addChange()
-		s.pos = end
+		s.pos, s.vetted = end, vetted
 	} else if !field.empty() || value > 0 {
 		others = true
 	}
@@ -180,8 +203,8 @@ func (s *scanner) readChange() {
 	}
 	start := s.pos
 	s.change = change{first: len(s.updates), arrays: s.change.arrays[:0]}
-	for s.enter(); s.next(); {
-		switch string(s.name()) {
+	for in := s.open(); s.nextMember(&in); {
+		switch string(in.name) {
 		case "field":
 			s.change.field = s.value()
 		case "value":

@@ -32,10 +32,12 @@ func Parse(body []byte) ([]Event, error) {
 	}
 	s := scanners.Get().(*scanner)
 	defer s.release()
-	if err := s.validate(body); err != nil {
-		return nil, parseError(err)
+	if !s.read(body) {
+		if err := s.validate(body); err != nil {
+			return nil, parseError(err)
+		}
+		s.scan(body)
 	}
-	s.scan(body)
 	return s.events(), nil
 }
 

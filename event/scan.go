@@ -9,14 +9,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A scanner reads a notification: once to learn that it is valid, and once to
-// write down where its updates are. It makes no events while it reads: the
-// entry's id and time may come after the updates.
+// A scanner reads a notification, and writes down where its updates are. It
+// makes no events while it reads: the entry's id and time may come after the
+// updates.
 type scanner struct {
 	dec *jsontext.Decoder
 	src bytes.Buffer
 
-	cursor
+	reader
 	doc      *document
 	whatsApp bool // the notification that is being read is WhatsApp's
 	object   span // that it names
@@ -79,11 +79,34 @@ func (s *scanner) validate(body []byte) error {
 	return err
 }
 
+// read reads a body, and reports whether it is certain that it is valid. It
+// may be so all the same where it is not certain.
+func (s *scanner) read(body []byte) (certain bool) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case unsure{}:
+			s.clear()
+		default:
+			panic(p)
+		}
+	}()
+	s.readAll(body, false)
+	for _, c := range body[s.pos:] {
+		if !isBlank(c) {
+			panic(unsure{})
+		}
+	}
+	return true
+}
+
 // scan reads a body that is valid.
-func (s *scanner) scan(body []byte) {
-	s.cursor = cursor{text: body}
+func (s *scanner) scan(body []byte) { s.readAll(body, true) }
+
+func (s *scanner) readAll(body []byte, vetted bool) {
+	s.begin(body, vetted)
 	s.doc = &document{body: body}
-	s.gap()
+	s.token()
 	s.each(s.notification)
 }
 
@@ -100,7 +123,8 @@ func (s *scanner) release() {
 // clear forgets the notification, and keeps the scratch space.
 func (s *scanner) clear() {
 	s.updates, s.entries, s.keys = s.updates[:0], s.entries[:0], s.keys[:0]
-	s.cursor, s.doc = cursor{}, nil
+	s.begin(nil, false)
+	s.doc = nil
 	s.identity.forget()
 	s.src = bytes.Buffer{}
 	s.dec.Reset(&s.src)
@@ -113,7 +137,7 @@ func (s *scanner) each(read func()) {
 		read()
 		return
 	}
-	for s.enter(); s.next(); {
+	for in := s.open(); s.nextElement(&in); {
 		read()
 	}
 }
@@ -123,13 +147,13 @@ func (s *scanner) literal(at span) literal { return s.text[at.from:at.to] }
 
 // newEntry adds an entry to those of the notification, and returns it.
 func (s *scanner) newEntry() *entry {
-	s.entries = append(room(s.entries, &s.cursor), entry{object: s.object})
+	s.entries = append(room(s.entries, &s.reader), entry{object: s.object})
 	return &s.entries[len(s.entries)-1]
 }
 
 // add adds an update of the entry that is being read, and returns it.
 func (s *scanner) add(k kind) *draft {
-	s.updates = append(room(s.updates, &s.cursor), draft{update: update{entry: uint32(len(s.entries) - 1), kind: k}})
+	s.updates = append(room(s.updates, &s.reader), draft{update: update{entry: uint32(len(s.entries) - 1), kind: k}})
 	return &s.updates[len(s.updates)-1]
 }
 
@@ -140,7 +164,7 @@ func (s *scanner) unrecognized(at span) { s.add(kindUnrecognized).data[0] = at }
 // room makes room for all that may be in the rest of the text, where a comma
 // stands between any two, once there is more than Meta sends. To grow step by
 // step would take several times as much.
-func room[T any](all []T, rest *cursor) []T {
+func room[T any](all []T, rest *reader) []T {
 	if len(all) < cap(all) || len(all) < most {
 		return all
 	}

@@ -29,7 +29,7 @@ func (s *scanner) array(k kind, standby bool) {
 	a := array{place: place{k, standby}}
 	a.updates[0] = len(s.updates)
 	objects := true
-	for s.enter(); s.next(); {
+	for in := s.open(); s.nextElement(&in); {
 		if objects = objects && s.peek() == '{'; !objects {
 			s.skip()
 			continue
