@@ -9,13 +9,15 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
 )
 
-// maxEvents is how many events a set can hold, bounded by what its table can
-// number.
-const maxEvents = math.MaxInt32
+// maxEvents is how many delivered events a set can hold: half as many as it can
+// number, so that there is always room for claims.
+const maxEvents = math.MaxInt32 / 2
 
-// A set is delivered events in memory: a table of entries, and
-// for each window a queue of them, oldest first. Time is counted from its
-// start, on a monotonic clock.
+// A set is events in memory, those that are claimed and those that were
+// delivered: a table of entries, and for each window a queue of the delivered
+// ones, oldest first. One search in the table tells what an event is, and what
+// was claimed becomes delivered where it stands. Time is counted from the
+// set's start, on a monotonic clock.
 type set struct {
 	now   func() time.Time
 	start time.Time
@@ -27,11 +29,32 @@ type set struct {
 	last   uint64 // the number of the event that was added last
 }
 
-// A record is what a set has of an event.
+// A record is what a set has of a delivered event. A claim has the same room:
+// see claimOf.
 type record struct {
 	number  uint64 // counts the events that were added
 	expires uint32 // in seconds from the set's start
 	next    uint32 // in its queue
+}
+
+// claimed is set in the next of a record that is a claim. References do not get
+// as large.
+const claimed = 1 << 31
+
+// claimOf returns the record of a claim that holds until so long after the
+// set's start.
+func claimOf(token store.Token, until time.Duration) record {
+	return record{uint64(token), uint32(until), uint32(until>>32) | claimed} //nolint:gosec // in two halves
+}
+
+func (r *record) isClaim() bool { return r.next&claimed != 0 }
+
+// isOf reports whether the record is a claim of the token.
+func (r *record) isOf(token store.Token) bool { return r.isClaim() && r.number == uint64(token) }
+
+// until returns how long after the set's start a claim holds.
+func (r *record) until() time.Duration {
+	return time.Duration(r.next&^claimed)<<32 | time.Duration(r.expires)
 }
 
 // abandoned is when an entry expires that is in a queue still, and no longer in
@@ -60,17 +83,44 @@ func (s *set) seconds(window time.Duration) (now, expires uint32) {
 	return uint32(since / time.Second), uint32(max(1, min(up, math.MaxUint32)))
 }
 
-// Find implements local.Set.
-func (s *set) Find(events []store.Key, states []store.State) error {
-	now, _ := s.seconds(0)
+// claim claims those events that were not delivered and that nobody else
+// holds, and sets the states.
+func (s *set) claim(token store.Token, events []store.Key, states []store.State, lease time.Duration) {
+	now := s.now().Sub(s.start)
+	mine := claimOf(token, now+lease)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range events {
-		if ref := s.table.Find(&events[i]); ref != 0 && now < s.table.Value(ref).expires {
+		states[i] = store.Claimed
+		ref := s.table.Find(&events[i])
+		if ref == 0 {
+			s.table.Insert(&events[i], mine)
+			continue
+		}
+		switch r := s.table.Value(ref); {
+		case r.isOf(token) || r.isClaim() && now >= r.until():
+			*r = mine
+		case r.isClaim():
+			states[i] = store.InFlight
+		case now/time.Second < time.Duration(r.expires):
 			states[i] = store.Delivered
+		default:
+			s.abandon(ref)
+			s.table.Insert(&events[i], mine)
 		}
 	}
-	return nil
+}
+
+// release gives up the claims of the token on these events.
+func (s *set) release(token store.Token, events []store.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range events {
+		if ref := s.table.Find(&events[i]); ref != 0 && s.table.Value(ref).isOf(token) {
+			s.table.Remove(ref)
+			s.table.Reuse(ref)
+		}
+	}
 }
 
 const (
@@ -107,14 +157,16 @@ func (s *set) add(events []store.Key, window time.Duration, most int) (evicted i
 	return evicted
 }
 
-// put puts an event into the set, as the last of its queue.
+// put puts a delivered event into the set, as the last of its queue. Whoever
+// has claimed it does so no more.
 func (s *set) put(q *expiryQueue, event *store.Key, now, expires uint32) {
-	if ref := s.table.Find(event); ref != 0 {
+	ref := s.table.Find(event)
+	if ref != 0 && !s.table.Value(ref).isClaim() {
 		if s.table.Value(ref).expires == expires {
 			return
 		}
-		s.table.Remove(ref)
-		s.table.Value(ref).expires = abandoned // its place among the oldest is another one now
+		s.abandon(ref) // its place among the oldest is another one now
+		ref = 0
 	}
 	for i := range s.queues {
 		for range expiring {
@@ -126,7 +178,11 @@ func (s *set) put(q *expiryQueue, event *store.Key, now, expires uint32) {
 		}
 	}
 	s.last++
-	ref := s.table.Insert(event, record{number: s.last, expires: expires})
+	if delivered := (record{number: s.last, expires: expires}); ref == 0 {
+		ref = s.table.Insert(event, delivered)
+	} else {
+		*s.table.Value(ref) = delivered
+	}
 	if q.head == 0 {
 		q.head = ref
 	} else {
@@ -134,6 +190,13 @@ func (s *set) put(q *expiryQueue, event *store.Key, now, expires uint32) {
 	}
 	q.tail = ref
 	s.queued++
+}
+
+// abandon takes the entry of a delivered event out of the table. It stays in
+// its queue.
+func (s *set) abandon(ref uint32) {
+	s.table.Remove(ref)
+	s.table.Value(ref).expires = abandoned
 }
 
 // queue returns the queue of a window.
@@ -169,7 +232,7 @@ func (s *set) drop(q *expiryQueue) {
 	s.queued--
 }
 
-// size returns how many entries there are.
+// size returns how many entries of delivered events there are.
 func (s *set) size() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

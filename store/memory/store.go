@@ -3,6 +3,7 @@
 package memory
 
 import (
+	"context"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -11,7 +12,6 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/caddyblock"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
-	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/local"
 )
 
 func init() {
@@ -72,9 +72,8 @@ var memories = caddy.NewUsagePool()
 
 // A memory is what the stores of one name share.
 type memory struct {
-	name   string
-	claims *local.Claims
-	set    *set
+	name string
+	set  *set
 }
 
 // Destruct implements caddy.Destructor. What has been counted goes with it.
@@ -86,32 +85,48 @@ func (m memory) Destruct() error {
 // Open implements store.Opener.
 func (s *Store) Open(name string) (store.Ledger, error) {
 	shared, _, err := memories.LoadOrNew(name, func() (caddy.Destructor, error) {
-		return memory{name, local.NewClaims(s.now), newSet(s.now, min(s.MaxEvents, reservedEvents))}, nil
+		return memory{name, newSet(s.now, min(s.MaxEvents, reservedEvents))}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	evictedEvents.WithLabelValues(name) // what has not happened yet is shown as zero
-	m := shared.(memory)
-	return local.NewLedger(m.claims, boundedSet{m.set, s.MaxEvents, name}, func() error {
-		_, err := memories.Delete(name)
-		return err
-	}), nil
+	return &ledger{name, shared.(memory).set, s.MaxEvents}, nil
 }
 
-// A boundedSet is a set as one configuration bounds it.
-type boundedSet struct {
-	*set
-	most int
+// A ledger is a memory as one configuration bounds it. No other process can be
+// delivering, so a claim need not outlive its process.
+type ledger struct {
 	name string
+	set  *set
+	most int
 }
 
-// Add implements local.Set.
-func (s boundedSet) Add(events []store.Key, window time.Duration) error {
-	if evicted := s.add(events, window, s.most); evicted > 0 {
-		evictedEvents.WithLabelValues(s.name).Add(float64(evicted))
+// Claim implements store.Ledger.
+func (l *ledger) Claim(_ context.Context, token store.Token, events []store.Key, lease time.Duration) ([]store.State, error) {
+	states := make([]store.State, len(events))
+	l.set.claim(token, events, states, lease)
+	return states, nil
+}
+
+// Commit implements store.Ledger.
+func (l *ledger) Commit(_ context.Context, _ store.Token, events []store.Key, window time.Duration) error {
+	if evicted := l.set.add(events, window, l.most); evicted > 0 {
+		evictedEvents.WithLabelValues(l.name).Add(float64(evicted))
 	}
 	return nil
+}
+
+// Release implements store.Ledger.
+func (l *ledger) Release(_ context.Context, token store.Token, events []store.Key) error {
+	l.set.release(token, events)
+	return nil
+}
+
+// Close implements store.Ledger.
+func (l *ledger) Close() error {
+	_, err := memories.Delete(l.name)
+	return err
 }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens. Syntax:
