@@ -3,7 +3,6 @@ package event
 import (
 	"net/url"
 	"slices"
-	"time"
 	"unicode/utf8"
 )
 
@@ -18,38 +17,8 @@ func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 
 // AppendJSON appends the event in the JSON format of CloudEvents 1.0 to dst.
 func (e *Event) AppendJSON(dst []byte) []byte {
-	return e.append(slices.Grow(dst, e.JSONRoom()))
-}
-
-func (e *Event) append(dst []byte) []byte {
-	at, hasData := e.at(), e.HasData()
-	dst = append(dst, `{"specversion":"1.0","id":"`...)
-	dst, _ = e.id.AppendText(dst)
-	dst = append(dst, `","source":"`+sourcePrefix...)
-	dst = e.appendOrigin(dst)
-	dst = append(dst, `","type":"`+typePrefix...)
-	dst = e.appendType(dst)
-	dst = append(dst, '"')
-	dst = appendAttribute(dst, `,"subject":`, e.doc.literal(e.subject))
-	if t := e.Time(); !t.IsZero() {
-		dst = append(dst, `,"time":"`...)
-		dst = t.AppendFormat(dst, time.RFC3339Nano)
-		dst = append(dst, '"')
-	}
-	if hasData {
-		dst = append(dst, `,"datacontenttype":"application/json"`...)
-	}
-	dst = append(dst, `,"partitionkey":"`...)
-	dst = append(e.AppendConversation(dst), '"')
-	dst = appendAttribute(dst, `,"metaobject":`, e.doc.literal(at.object))
-	dst = appendAttribute(dst, `,"metaentry":`, e.doc.literal(at.id))
-	dst = appendAttribute(dst, `,"metauid":`, e.doc.literal(at.uid))
-	dst = appendAttribute(dst, `,"metafield":`, e.fieldLiteral())
-	if hasData {
-		dst = append(dst, `,"data":`...)
-		dst = e.AppendData(dst)
-	}
-	return append(dst, '}')
+	var enc encoder
+	return enc.append(slices.Grow(dst, e.JSONRoom()), e)
 }
 
 // AppendJSONArray appends the events in the JSON batch format of CloudEvents
@@ -60,11 +29,12 @@ func AppendJSONArray(dst []byte, events []Event) []byte {
 		n += events[i].JSONRoom()
 	}
 	dst = append(slices.Grow(dst, n), '[')
+	var enc encoder
 	for i := range events {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = events[i].append(dst)
+		dst = enc.append(dst, &events[i])
 	}
 	return append(dst, ']')
 }

@@ -65,16 +65,39 @@ func (s *scanner) settle(u *draft) {
 	}
 }
 
-// conversationRoom returns how many bytes AppendConversation appends.
+// conversationRoom returns how many bytes AppendConversation appends at most.
 func (e *Event) conversationRoom() int {
 	one, _, other := e.conversation()
 	return sideRoom(one) + 1 + sideRoom(other)
 }
 
+// conversationLen returns how many bytes AppendConversation appends.
+func (e *Event) conversationLen() int {
+	one, _, other := e.conversation()
+	return sideLen(one) + 1 + sideLen(other)
+}
+
+// sideLen returns how many bytes appendSide appends.
+func sideLen(l literal) int {
+	text := l.text()
+	n := len(text)
+	for _, c := range text {
+		if !inSide[c] {
+			n += len("%00") - 1
+		}
+	}
+	return n
+}
+
 // appendSide appends what a literal says, percent-encoded.
 func appendSide(dst []byte, l literal) []byte {
 	const digits = "0123456789ABCDEF"
-	for _, c := range l.text() {
+	text, same := l.text(), 0
+	for same < len(text) && inSide[text[same]] {
+		same++
+	}
+	dst = append(dst, text[:same]...) // all of it, as a rule
+	for _, c := range text[same:] {
 		if inSide[c] {
 			dst = append(dst, c)
 		} else {

@@ -235,6 +235,7 @@ func checkReader(t *testing.T, body []byte) {
 	if got, want := event.AppendJSONArray(nil, events), event.AppendJSONArray(nil, want); !bytes.Equal(got, want) {
 		t.Fatalf("Parse(%q)\ngot  %s\nwant %s", body, got, want)
 	}
+	checkArray(t, body, events)
 	for i := range events {
 		if got, want := events[i].Retention(), want[i].Retention(); got != want {
 			t.Fatalf("Parse(%q)\nevent %d: retention: got %d, want %d", body, i, got, want)

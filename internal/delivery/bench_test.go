@@ -23,7 +23,7 @@ import (
 )
 
 // updates returns the events of n statuses of WhatsApp.
-func updates(b *testing.B, n int) (body []byte, events []event.Event) {
+func updates(b testing.TB, n int) (body []byte, events []event.Event) {
 	b.Helper()
 	var text strings.Builder
 	text.WriteString(`{"object":"whatsapp_business_account","entry":[`)
@@ -50,7 +50,7 @@ func (everWindow) WindowOf(*event.Event) time.Duration { return time.Minute }
 func (everWindow) Rejects() bool                       { return false }
 
 // newDelivery returns a delivery of events, remembered by a ledger.
-func newDelivery(b *testing.B, body []byte, events []event.Event, ledger store.Ledger) *delivery {
+func newDelivery(b testing.TB, body []byte, events []event.Event, ledger store.Ledger) *delivery {
 	b.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	b.Cleanup(cancel)

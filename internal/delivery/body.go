@@ -8,6 +8,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 )
 
 // A replayBody is a request body that reverse_proxy can send to one upstream
@@ -23,10 +25,11 @@ type replayBody struct {
 
 	mu     sync.Mutex
 	reader bytes.Reader
-	traced bool          // attempts are reported
-	read   bool          // the attempt under way has read
-	ended  chan struct{} // closed when it ends, if that is waited for
-	broken bool          // two attempts would have shared the body
+	array  *event.JSONArrayReader // in place of reader
+	traced bool                   // attempts are reported
+	read   bool                   // the attempt under way has read
+	ended  chan struct{}          // closed when it ends, if that is waited for
+	broken bool                   // two attempts would have shared the body
 }
 
 // patience is how long an attempt waits for the one before to end. A
@@ -82,6 +85,9 @@ func (b *replayBody) Read(p []byte) (int, error) {
 		return 0, errBodyInUse
 	}
 	b.read = true
+	if b.array != nil {
+		return b.array.Read(p)
+	}
 	return b.reader.Read(p)
 }
 
@@ -97,8 +103,11 @@ func (b *replayBody) Close() error {
 }
 
 func (b *replayBody) rewind() {
+	if b.read = false; b.array != nil {
+		b.array.Rewind()
+		return
+	}
 	_, _ = b.reader.Seek(0, io.SeekStart)
-	b.read = false
 }
 
 // Interface guard

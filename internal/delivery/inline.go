@@ -194,7 +194,7 @@ func (d *delivery) send(events []event.Event, l *Lease) []*Failure {
 	case Batch:
 		m = newMessage(event.Digest(events), events)
 		m.ContentType = d.Options.contentType(event.BatchMediaType)
-		m.Body = event.AppendJSONArray(nil, events)
+		m.setArray(events, len(d.Body), len(d.Keys) > 0)
 	case Original:
 		m = newMessage(event.Digest(d.Events), d.Events)
 		m.ContentType = typeJSON

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"bytes"
+	"io"
 	"strings"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
@@ -15,6 +17,7 @@ type Message struct {
 	ContentType string
 	Signature   []string // Meta's, where Body is what it signed
 	Body        []byte
+	Array       *event.JSONArray // in place of Body
 
 	Destination string // empty inline
 	Attempt     int    // from 1; 0 inline
@@ -22,6 +25,37 @@ type Message struct {
 }
 
 const typeJSON = "application/json"
+
+// largeArray is from how many bytes on a notification's events are made an
+// array in pieces, while it is sent. To hold it as a whole until the app has
+// answered takes several times the room of the notification.
+const largeArray = 16 << 10
+
+// setArray has the message carry an array of the events of a notification of
+// so many bytes. An array that is to be signed has to be there before.
+func (m *Message) setArray(events []event.Event, size int, signed bool) {
+	if signed || size < largeArray {
+		m.Body = event.AppendJSONArray(nil, events)
+	} else {
+		m.Array = event.NewJSONArray(events)
+	}
+}
+
+// size returns how many bytes the message has.
+func (m *Message) size() int {
+	if m.Array != nil {
+		return m.Array.Len()
+	}
+	return len(m.Body)
+}
+
+// open returns what the message has, to be read from its beginning.
+func (m *Message) open() (io.ReadCloser, error) {
+	if m.Array != nil {
+		return io.NopCloser(m.Array.Reader()), nil
+	}
+	return io.NopCloser(bytes.NewReader(m.Body)), nil
+}
 
 // newMessage returns the message of events of one notification, without
 // content.

@@ -1,9 +1,7 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
@@ -25,7 +23,11 @@ const signatureHeader = "X-Hub-Signature-256"
 func (s *Sender) request(ctx context.Context, to *Chain, o *Origin, m *Message, a *answer) *http.Request {
 	u := o.URL
 	body := &replayBody{ctx: ctx}
-	body.reader.Reset(m.Body)
+	if m.Array != nil {
+		body.array = m.Array.Reader()
+	} else {
+		body.reader.Reset(m.Body)
+	}
 	r := (&http.Request{
 		Method:        http.MethodPost,
 		URL:           &u,
@@ -34,8 +36,8 @@ func (s *Sender) request(ctx context.Context, to *Chain, o *Origin, m *Message, 
 		ProtoMinor:    o.ProtoMinor,
 		Header:        s.header(ctx, o, m),
 		Body:          body,
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil },
-		ContentLength: int64(len(m.Body)),
+		GetBody:       m.open,
+		ContentLength: int64(m.size()),
 		Host:          o.Host,
 		RemoteAddr:    o.RemoteAddr,
 		RequestURI:    o.RequestURI,
@@ -65,7 +67,7 @@ func (s *Sender) request(ctx context.Context, to *Chain, o *Origin, m *Message, 
 
 // header makes the header of a message's request.
 func (s *Sender) header(ctx context.Context, o *Origin, m *Message) http.Header {
-	values := []string{m.ContentType, strconv.Itoa(len(m.Body)), m.ID, m.ID}
+	values := []string{m.ContentType, strconv.Itoa(m.size()), m.ID, m.ID}
 	h := http.Header{
 		"Content-Type":    values[0:1:1],
 		"Content-Length":  values[1:2:2],
