@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -241,8 +242,12 @@ func said(l literal, spaced bool) (sort byte, value []byte) {
 // literal nor what follows can be taken for: of what sort it is, its length,
 // and its value.
 func appendPart(dst []byte, l literal, spaced bool) []byte {
-	if len(l) == 0 {
+	switch n := len(l) - len(`""`); {
+	case len(l) == 0:
 		return append(dst, saysNothing)
+	case l[0] == '"' && n < 0x80 && bytes.IndexByte(l, '\\') < 0: // as most are: what follows comes to the same
+		dst = append(dst, saysText, byte(n))
+		return append(dst, l[1:n+1]...)
 	}
 	sort, value := said(l, spaced)
 	if len(value) < 0x80 { // as AppendUvarint does
