@@ -159,33 +159,6 @@ func (d *delivery) deliverUnclaimed(events []event.Event, operation string, err 
 	return d.fold(d.send(events, nil))
 }
 
-// distinct divides the events into those that come for the first time and
-// those that repeat an earlier one.
-func distinct(events []event.Event) (first, repeats []event.Event) {
-	if len(events) == 1 {
-		return events, nil
-	}
-	seen := make(map[event.ID]struct{}, len(events))
-	first = events
-	for i := range events {
-		repeated := false
-		if events[i].Retention() != event.RetainNever {
-			before := len(seen)
-			seen[events[i].ID()] = struct{}{}
-			repeated = len(seen) == before
-		}
-		if repeated {
-			if repeats == nil {
-				first = slices.Clone(events[:i])
-			}
-			repeats = append(repeats, events[i])
-		} else if repeats != nil {
-			first = append(first, events[i])
-		}
-	}
-	return first, repeats
-}
-
 // send sends events in the configured way. It returns what became of each, and
 // notes it in the lease.
 func (d *delivery) send(events []event.Event, l *Lease) []*Failure {
