@@ -24,6 +24,7 @@ type block struct {
 var (
 	configurations = []string{"caddyfile", "json", "yaml", "systemd", "nginx", "dockerfile", "sh"}
 	illustrations  = []string{"http", "console"}
+	programs       = []string{"js", "python", "php", "go"} // held against files
 )
 
 var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
@@ -90,12 +91,33 @@ func furnish(t *testing.T, blocks []block) *strings.Replacer {
 
 func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
 	for _, b := range pageBlocks(t, theGuides, "") {
-		if !slices.Contains(configurations, b.language) && !slices.Contains(illustrations, b.language) {
-			t.Errorf("%s: got a block of %q, want one of %q or %q:\n%s", b.page, b.language, configurations, illustrations, b.text)
+		if known := slices.Concat(configurations, illustrations, programs); !slices.Contains(known, b.language) {
+			t.Errorf("%s: got a block of %q, want one of %q:\n%s", b.page, b.language, known, b.text)
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(b.text), "\n")
 		if b.language == "yaml" && first != "# prometheus.yml" && first != "# compose.yaml" {
 			t.Errorf("%s: got YAML that begins with %q, want the name of a file that is looked at", b.page, first)
+		}
+	}
+}
+
+// TestBlocksAreTheFilesTheyName compares a block behind a link to a file, on a
+// line that ends in a colon, with that file.
+func TestBlocksAreTheFilesTheyName(t *testing.T) {
+	named := regexp.MustCompile("(?ms)\\]\\(([^():#]+)\\)[^\n]*:\n\n```(\\w*)\n(.*?)^```$")
+	shown := make(map[string]int)
+	for _, page := range pageFiles(t, allPages) {
+		for _, match := range named.FindAllStringSubmatch(harness.ReadFile(t, page), -1) {
+			file := filepath.Join(filepath.Dir(page), match[1])
+			if want := harness.ReadFile(t, file); match[3] != want {
+				t.Errorf("%s: got a block that is not %s:\n%s\nwant\n%s", page, match[1], match[3], want)
+			}
+			shown[match[2]]++
+		}
+	}
+	for _, language := range programs {
+		if all := pageBlocks(t, allPages, language); shown[language] != len(all) {
+			t.Errorf("got %d blocks of %s behind the name of a file, want all %d", shown[language], language, len(all))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package caddyproc
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,10 @@ type Process struct {
 
 	// Env is further environment variables, for the next start.
 	Env []string
+
+	// Dir is the folder in which the program runs, for the next start. If it
+	// is empty, that is the process's own.
+	Dir string
 
 	t           testing.TB
 	dir         string
@@ -84,7 +89,24 @@ func (p *Process) Path(name string) string { return filepath.Join(p.dir, name) }
 // serves.
 func (p *Process) Start(site string) {
 	p.t.Helper()
-	config := p.WriteConfig(site)
+	p.start(p.WriteConfig(site))
+}
+
+// StartCaddyfile is like Start for a whole Caddyfile, which begins with a block
+// of global options. The admin endpoint and the storage are moved to the
+// process's own; the site must listen at its [Process.Address].
+func (p *Process) StartCaddyfile(text string) {
+	p.t.Helper()
+	before, after, ok := strings.Cut("\n"+text, "\n{\n")
+	if !ok {
+		p.t.Fatalf("got a Caddyfile without global options, want some:\n%s", text)
+	}
+	options := caddyfile.Lines("admin "+address(p.admin), "storage file_system "+p.Path("storage"), "storage_check off", "storage_clean_interval off", "skip_install_trust", p.Global)
+	p.start(p.write(caddyfile.Lines(before, "{", options, after)))
+}
+
+func (p *Process) start(config string) {
+	p.t.Helper()
 	log, err := os.OpenFile(p.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		p.t.Fatal(err)
@@ -109,8 +131,14 @@ func (p *Process) Start(site string) {
 // the process's folder, and returns its path.
 func (p *Process) WriteConfig(site string) string {
 	p.t.Helper()
+	return p.write(p.caddyfile(site))
+}
+
+// write writes a Caddyfile into the process's folder, and returns its path.
+func (p *Process) write(text string) string {
+	p.t.Helper()
 	config := p.Path("Caddyfile")
-	if err := os.WriteFile(config, []byte(p.caddyfile(site)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
 	return config
@@ -121,7 +149,7 @@ func (p *Process) WriteConfig(site string) string {
 func (p *Process) Command(args ...string) *exec.Cmd {
 	p.t.Helper()
 	cmd := exec.Command(Build(p.t), args...)
-	cmd.Dir = p.dir
+	cmd.Dir = cmp.Or(p.Dir, p.dir)
 	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.Path("data"), "XDG_CONFIG_HOME="+p.Path("config"))
 	cmd.Env = append(cmd.Env, p.Env...)
 	return cmd
