@@ -54,13 +54,14 @@ func TestDockerfilesInTheGuides(t *testing.T) {
 // A compose is what the Compose files in the guides use of the format.
 type compose struct {
 	Services map[string]struct {
-		Build   string
-		Image   string
-		Restart string
-		Stop    string `yaml:"stop_grace_period"`
-		Ports   []string
-		Secrets []string
-		Volumes []string
+		Build       string
+		Image       string
+		Restart     string
+		Stop        string `yaml:"stop_grace_period"`
+		Ports       []string
+		Environment map[string]string
+		Secrets     []string
+		Volumes     []string
 	}
 	Secrets map[string]struct{ File string }
 	Volumes map[string]any

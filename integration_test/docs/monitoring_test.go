@@ -146,7 +146,7 @@ func TestDashboardParses(t *testing.T) {
 // TestAlertsAreDescribedAndTested compares the rules with the guide and with
 // their tests.
 func TestAlertsAreDescribedAndTested(t *testing.T) {
-	guide := harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "monitoring.md"))
+	guide := harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "guides", "monitoring.md"))
 	tests := harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "prometheus", "alerts_test.yml")) +
 		harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "prometheus", "alerts_days_test.yml"))
 	rules := alertRules(t)

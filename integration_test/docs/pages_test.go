@@ -86,7 +86,8 @@ func furnish(t *testing.T, blocks []block) *strings.Replacer {
 	harness.WriteFile(t, g.Dir, "meta-outbound-api-ca.pem", []byte(harness.ReadFile(t, "cert.pem")))
 	harness.WriteFile(t, g.Dir, "verify_token", []byte(harness.Token+"\n"))
 	harness.WriteFile(t, g.Dir, "app_secret", []byte(harness.AppSecret+"\n"))
-	return strings.NewReplacer("/etc/caddy/", g.Dir+"/", "/run/secrets/", g.Dir+"/")
+	harness.WriteFile(t, g.Dir, "webhook_secret", []byte(harness.NewSecret+"\n"))
+	return strings.NewReplacer("/etc/caddy", g.Dir, "/run/secrets", g.Dir)
 }
 
 func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
@@ -101,10 +102,10 @@ func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
 	}
 }
 
-// TestBlocksAreTheFilesTheyName compares a block behind a link to a file, on a
-// line that ends in a colon, with that file.
+// TestBlocksAreTheFilesTheyName compares a block behind the name of a file, which is
+// a link and ends its line, with that file.
 func TestBlocksAreTheFilesTheyName(t *testing.T) {
-	named := regexp.MustCompile("(?ms)\\]\\(([^():#]+)\\)[^\n]*:\n\n```(\\w*)\n(.*?)^```$")
+	named := regexp.MustCompile("(?ms)`\\]\\(([^():#]+)\\)[^\n]*:\n\n```(\\w*)\n(.*?)^```$")
 	shown := make(map[string]int)
 	for _, page := range pageFiles(t, allPages) {
 		for _, match := range named.FindAllStringSubmatch(harness.ReadFile(t, page), -1) {

@@ -16,7 +16,7 @@ import (
 // mutualTLSChapter returns the page on mutual TLS.
 func mutualTLSChapter(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(harness.Repository, "docs", "reference", "mutual-tls.md"))
+	text, err := os.ReadFile(filepath.Join(harness.Repository, "docs", "guides", "mutual-tls.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +40,7 @@ func prepareRecipes(t *testing.T, g *mutualGateway) {
 	harness.WriteFile(t, g.Dir, "meta-outbound-api-ca.pem", root.PEM())
 	t.Setenv("META_VERIFY_TOKEN", harness.Token)
 	t.Setenv("META_APP_SECRET", harness.AppSecret)
+	t.Setenv("WEBHOOK_SECRET", harness.NewSecret)
 }
 
 // moved returns a recipe with what has to differ for it to run here: its
