@@ -29,8 +29,13 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 		handler.Destinations = append(handler.Destinations, destination)
 		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(handler.VerifyToken) == 0:
+		return nil, h.Err("verify_token: at least one is required")
+	case len(handler.AppSecret) == 0:
+		return nil, h.Err("app_secret: at least one is required")
 	}
 	return handler, nil
 }
@@ -141,7 +146,7 @@ func (c *ClientCert) unmarshalOption(d *caddyfile.Dispenser, option string) erro
 			return d.ArgErr()
 		}
 		if err := checkRequire(c.Require); err != nil {
-			return d.Errf("require: '%s' %v", c.Require, err)
+			return d.Errf("require: %v", err)
 		}
 	case "trust_pool":
 		if !d.NextArg() {

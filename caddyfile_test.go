@@ -77,7 +77,7 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		{"client_cert { \n require all\n require all\n }", "require is given twice"},
 		{"client_cert { \n certificate\n }", "unrecognized client_cert option 'certificate'"},
 		{"client_cert { \n require\n }", "wrong argument count"},
-		{"client_cert { \n require some\n }", "require: 'some' is neither notifications nor all"},
+		{"client_cert { \n require some\n }", "require: must be one of notifications, all, not \"some\""},
 		{"client_cert { \n trust_pool\n }", "wrong argument count"},
 		{"client_cert { \n trust_pool nowhere\n }", "tls.ca_pool.source.nowhere"},
 		{"client_cert { \n forwarded\n }", "wrong argument count"},

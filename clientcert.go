@@ -19,6 +19,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/clientcert"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/rule"
 )
 
 // defaultCertName is the common name of the certificate that Meta presents.
@@ -126,7 +127,7 @@ func (c *ClientCert) validate() error {
 		return err
 	}
 	if err := checkRequire(c.Require); err != nil {
-		return fmt.Errorf("require: %q %v", c.Require, err)
+		return rule.For("require", err)
 	}
 	if c.Forwarded != "" {
 		if err := checkHeaderName(c.Forwarded); err != nil {
@@ -146,10 +147,7 @@ func checkNames(names []string) error {
 
 // checkRequire returns what is wrong with a value of require.
 func checkRequire(value string) error {
-	if value != requireNotifications && value != requireAll {
-		return fmt.Errorf("is neither %s nor %s", requireNotifications, requireAll)
-	}
-	return nil
+	return rule.OneOf(value, requireNotifications, requireAll)
 }
 
 // checkHeaderName returns what is wrong with the name of a header.

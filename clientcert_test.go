@@ -396,7 +396,7 @@ func TestClientCertConfigurationErrors(t *testing.T) {
 		want string
 	}{
 		{&ClientCert{Names: []string{""}}, "client_cert: a name is empty"},
-		{&ClientCert{Require: "some"}, `client_cert: require: "some" is neither notifications nor all`},
+		{&ClientCert{Require: "some"}, `client_cert: require: must be one of notifications, all, not "some"`},
 		{&ClientCert{Forwarded: "X Subject"}, `client_cert: forwarded: "X Subject" is not the name of a header`},
 		{&ClientCert{TrustPoolRaw: []byte(`{"provider":"nowhere"}`)}, "client_cert: trust_pool: "},
 		{&ClientCert{Forwarded: "client-cert"}, "client_cert: forwarded Client-Cert: needs a trust_pool"},

@@ -175,6 +175,16 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // in memory. What is outside of the process opens when the configuration runs:
 // one that is only validated leaves no trace.
 func (h *Handler) Provision(ctx caddy.Context) error {
+	err := h.provision(ctx)
+	if err != nil {
+		// Caddy's own error begins with the path to this handler. This line
+		// begins with the option.
+		ctx.Logger().Error(err.Error())
+	}
+	return err
+}
+
+func (h *Handler) provision(ctx caddy.Context) error {
 	logger := ctx.Logger()
 	h.setDefaults()
 	var err error

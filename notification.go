@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"go.uber.org/zap"
 
@@ -77,6 +78,9 @@ func (h *Handler) serveNotification(w http.ResponseWriter, r *http.Request, next
 	}
 	n := &delivery.Notification{Request: r, Next: next, Body: body, Told: h.observer.Received(r, len(body))}
 	return h.deliver(w, n, share, func() error {
+		if repeats := n.Told.Repeats(); repeats > 0 {
+			w.Header().Set(observe.DuplicatesHeader, strconv.Itoa(repeats))
+		}
 		w.WriteHeader(http.StatusOK)
 		return nil
 	})

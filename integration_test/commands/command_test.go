@@ -43,6 +43,25 @@ func TestRepeatsOfACommandAreDropped(t *testing.T) {
 	}
 }
 
+// TestRepeatsAreExplainedWhereTheyAreSent sends the same bytes twice.
+func TestRepeatsAreExplainedWhereTheyAreSent(t *testing.T) {
+	u := harness.NewUpstream(t, nil)
+	g := harness.Proxied(t, u)
+	body := string(harness.Page([]string{"a", "b"}))
+	send := func(args ...string) harness.Run {
+		return harness.Command(t, body, append([]string{"send", "--url", g.URL(harness.Callback)}, args...)...)
+	}
+	if got := send(); strings.Contains(got.Stdout, "came before") {
+		t.Errorf("got %q for what is new, want nothing about repeats", got.Stdout)
+	}
+	send().Want(t, 0, "\n  2 of its events came before, and not to the app again", "")
+	send("--json").Want(t, 0, `"duplicates":2`, "")
+	a := g.Post([]byte(body))
+	if got := a.Header.Get("Meta-Webhook-Duplicates"); got != "2" || a.Body != "" {
+		t.Errorf("got the header %q and the body %q, want 2 and nothing", got, a.Body)
+	}
+}
+
 // TestEventsAreThoseThatTheAppGets compares what a command prints with what
 // comes of the same notification.
 func TestEventsAreThoseThatTheAppGets(t *testing.T) {

@@ -117,7 +117,7 @@ func TestBlocksAreTheFilesTheyName(t *testing.T) {
 		}
 	}
 	for _, language := range programs {
-		if all := pageBlocks(t, allPages, language); shown[language] != len(all) {
+		if all := pageBlocks(t, theGuides+" "+theReference, language); shown[language] != len(all) {
 			t.Errorf("got %d blocks of %s behind the name of a file, want all %d", shown[language], language, len(all))
 		}
 	}
@@ -176,6 +176,13 @@ func TestVersionsInThePages(t *testing.T) {
 				t.Errorf("%s: got Caddy %s, want %s", b.page, version[1], caddyVersion(t))
 			}
 		}
+	}
+}
+
+// TestREADMEIsShort holds the first page to what can be read in one go.
+func TestREADMEIsShort(t *testing.T) {
+	if lines := strings.Count(harness.ReadFile(t, filepath.Join(harness.Repository, theREADME)), "\n"); lines > 250 {
+		t.Errorf("got %d lines, want 250 at most", lines)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -151,6 +152,24 @@ func (a *app) start() {
 		}
 		return err == nil
 	})
+}
+
+// wantTheREADMEsApp runs the app of the README in place of this one.
+func (a *app) wantTheREADMEsApp() {
+	a.t.Helper()
+	a.kill()
+	block := regexp.MustCompile("(?s)```js\n(.*?)```").FindStringSubmatch(harness.ReadFile(a.t, filepath.Join(harness.Repository, "README.md")))
+	if block == nil || !strings.Contains(block[1], "app.listen(8080)") {
+		a.t.Fatalf("got %q in the README, want an app that listens on port 8080", block)
+	}
+	harness.WriteFile(a.t, a.dir, "app.js", []byte(strings.Replace(block[1], "8080", a.port, 1)))
+	a.start()
+	for range 2 {
+		wantAnswer(a.t, "http://127.0.0.1:"+a.port, "the README's app", signed(theID, time.Now(), theEvent), true)
+	}
+	if got := harness.ReadFile(a.t, filepath.Join(a.dir, "event-"+theID+".json")); got != theEvent {
+		a.t.Errorf("got %s kept, want %s", got, theEvent)
+	}
 }
 
 // kill ends the app by SIGKILL.

@@ -48,6 +48,7 @@ func TestEveryExampleIsRun(t *testing.T) {
 // TestExamplesTakeEachEventOnceAndNothingForged runs each app behind the
 // gateway of its Caddyfile.
 func TestExamplesTakeEachEventOnceAndNothingForged(t *testing.T) {
+	t.Parallel()
 	for folder, e := range examples {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
@@ -69,6 +70,9 @@ func TestExamplesTakeEachEventOnceAndNothingForged(t *testing.T) {
 			a.wantKept(3)
 			wantAnswer(t, door, "again, after a restart", signed(theID, time.Now(), theEvent), true)
 			a.wantKept(3)
+			if folder == "express" {
+				a.wantTheREADMEsApp()
+			}
 		})
 	}
 }

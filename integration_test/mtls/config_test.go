@@ -120,7 +120,7 @@ func TestCaddyfileErrorsOfClientCertNameTheLine(t *testing.T) {
 	}{
 		{"client_cert {\nrequire\n}", 5, "argument"},
 		{"client_cert {\nrequire all notifications\n}", 5, "argument"},
-		{"client_cert {\nrequire nothing\n}", 5, "require: 'nothing' is neither notifications nor all"},
+		{"client_cert {\nrequire nothing\n}", 5, "require: must be one of notifications, all, not \"nothing\""},
 		{"client_cert {\nrequire all\nrequire all\n}", 6, "require is given twice"},
 		{"client_cert {\ntrust_pool\n}", 5, "argument"},
 		{"client_cert {\ntrust_pool file\n}", 5, "no certificates specified"},
@@ -187,7 +187,7 @@ func TestJSONConfiguration(t *testing.T) {
 		{"nothing asks", `null`, ownPool, "never asks for a certificate"},
 		{"nothing asks, in other words", `{}`, ownPool, "never asks for a certificate"},
 		{"an empty name", verify, `{"names": ["` + metaName + `", ""]}`, "a name is empty"},
-		{"wrong require", verify, `{"require": "some"}`, `require: "some" is neither notifications nor all`},
+		{"wrong require", verify, `{"require": "some"}`, `require: must be one of notifications, all, not "some"`},
 		{"unknown member", verify, `{"mode": "request"}`, `unknown field "mode"`},
 		{"pool without a provider", request, `{"trust_pool": {"pem_files": ["root.pem"]}}`, "provider"},
 		{"unknown provider", request, `{"trust_pool": {"provider": "nowhere"}}`, "tls.ca_pool.source.nowhere"},

@@ -176,7 +176,7 @@ func TestExampleKeepsSecretsOutOfTheLogs(t *testing.T) {
 	config, err := harness.Adapt(strings.NewReplacer(
 		"localhost:8080", "127.0.0.1:"+strconv.Itoa(g.Port),
 		"\tlog {\n", logging,
-		"admin off\n", "admin off\ndefault_bind 127.0.0.1\nstorage file_system "+g.Dir+"\nstorage_clean_interval off\nstorage_check off\n",
+		"default_bind 127.0.0.1\n", "admin off\ndefault_bind 127.0.0.1\nstorage file_system "+g.Dir+"\nstorage_clean_interval off\nstorage_check off\n",
 	).Replace(example))
 	if err != nil {
 		t.Fatal(err)

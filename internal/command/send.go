@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/progress"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sample"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/sender"
@@ -199,7 +201,8 @@ func (s *sendCommand) send(cmd *cobra.Command, to *callback, bodies [][]byte, se
 type sendReport struct {
 	Status   int     `json:"status,omitempty"` // absent if there was no answer
 	Duration float64 `json:"duration_ms,omitempty"`
-	Bytes    int     `json:"bytes"` // of the notification
+	Bytes    int     `json:"bytes"`                // of the notification
+	Repeats  int     `json:"duplicates,omitempty"` // events that were delivered before
 	Answer   string  `json:"answer,omitempty"`
 	Error    string  `json:"error,omitempty"`
 }
@@ -208,6 +211,7 @@ type sendReport struct {
 func (s *sendCommand) report(cmd *cobra.Command, a sender.Answer, bytes int, err error) error {
 	if s.json {
 		r := sendReport{Status: a.Status, Duration: milliseconds(a.Took), Bytes: bytes, Answer: string(a.Body)}
+		r.Repeats, _ = strconv.Atoi(a.Header.Get(observe.DuplicatesHeader))
 		if err != nil {
 			r.Error = err.Error()
 		}
@@ -217,6 +221,9 @@ func (s *sendCommand) report(cmd *cobra.Command, a sender.Answer, bytes int, err
 		return nil
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", a.StatusText(), short(a.Took))
+	if n := a.Header.Get(observe.DuplicatesHeader); n != "" {
+		fmt.Fprintf(cmd.OutOrStdout(), "  %s of its events came before, and not to the app again: they have the same id\n", n)
+	}
 	if len(a.Body) > 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", sender.Quote(a.Body))
 	}

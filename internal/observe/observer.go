@@ -84,6 +84,10 @@ func (o *Observer) answered(r *http.Request, result string) {
 	})
 }
 
+// DuplicatesHeader is the header of a 200 that says how many of a notification's
+// events were delivered before, and are not delivered again.
+const DuplicatesHeader = "Meta-Webhook-Duplicates"
+
 // A Notification tells what becomes of one authentic notification.
 type Notification struct {
 	o     *Observer
@@ -119,6 +123,9 @@ func (n *Notification) Repeated(events []event.Event) {
 	n.o.meter.count(events, outcomeDuplicate)
 	n.o.state.delivered(events)
 }
+
+// Repeats returns how many of the events were delivered before.
+func (n *Notification) Repeats() int { return n.repeats }
 
 // Delivered states that events were delivered.
 func (n *Notification) Delivered(events []event.Event) {
