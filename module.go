@@ -104,7 +104,7 @@ type Handler struct {
 	AppSecret []string `json:"app_secret,omitempty"`
 
 	// Accept only requests that come with Meta's client certificate. Default:
-	// the token or the secret is enough.
+	// off; the token or the secret is enough.
 	ClientCert *ClientCert `json:"client_cert,omitempty"`
 
 	delivery.Options

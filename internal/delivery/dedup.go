@@ -40,7 +40,7 @@ type Dedup struct {
 	Window caddy.Duration `json:"window,omitempty"`
 
 	// The same for events of one object, such as `page` or `instagram`.
-	// Default: 7d for `whatsapp_business_account`.
+	// Default: `whatsapp_business_account` 7d.
 	Windows map[string]caddy.Duration `json:"windows,omitempty"`
 
 	// What to do with events while the store fails. Default: `deliver`.

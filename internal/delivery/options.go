@@ -68,8 +68,8 @@ type Options struct {
 	// over `Webhook-Id`, `Webhook-Timestamp` and the body. Each secret is
 	// `whsec_` and 24 to 64 bytes in base64; with several, there is a
 	// signature by each, for the app to change from one to another.
-	// Placeholders are replaced when the configuration is loaded. Default: no
-	// signature.
+	// Placeholders are replaced when the configuration is loaded. Default: nothing
+	// is signed.
 	Sign []string `json:"sign,omitempty"`
 
 	// How long one attempt to deliver may take, from the request to the end of
