@@ -66,6 +66,8 @@ func TestCommandsOfTheGuidesRun(t *testing.T) {
 				"meta-outbound-api-ca-2025-12.pem": harness.ReadFile(t, m.path("cert.pem")),
 				"example.production.Caddyfile":     harness.ReadFile(t, filepath.Join(harness.Repository, "example.production.Caddyfile")),
 				"Caddyfile":                        gatewayOfTheGuides,
+				"SHA256SUMS":                       checksumOfNothing + "  empty\n",
+				"empty":                            "",
 			} {
 				m.write(name, text)
 			}
@@ -95,6 +97,9 @@ func TestCommandsOfTheGuidesRun(t *testing.T) {
 		})
 	}
 }
+
+// checksumOfNothing is that of an empty file.
+const checksumOfNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // gatewayOfTheGuides is the gateway that is asked on the pages.
 const gatewayOfTheGuides = `{
