@@ -162,6 +162,12 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 			wantError(t, err, "Caddyfile:5", strings.Fields(option)[0])
 		})
 	}
+	for missing, given := range map[string]string{"verify_token": "app_secret a", "app_secret": "verify_token a"} {
+		t.Run("no "+missing, func(t *testing.T) { // told with the line, before anything is loaded
+			_, err := harness.Adapt("http://:9080 {\nmeta_webhook {\n" + given + "\n}\n}\n")
+			wantError(t, err, missing+": at least one is required", "Caddyfile:4")
+		})
+	}
 	t.Run("argument of the directive", func(t *testing.T) {
 		_, err := harness.Adapt("http://:9080 {\n\nmeta_webhook /webhooks shop {\n}\n}\n")
 		wantError(t, err, "Caddyfile:3", "meta_webhook")
