@@ -21,7 +21,7 @@ import (
 func shownStatus(t *testing.T, name string) map[string]any {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if err := (admin.Status{}).Routes()[0].Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, admin.StatusPath, nil)); err != nil {
+	if err := (admin.StatusAPI{}).Routes()[0].Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, admin.StatusPath, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json" {

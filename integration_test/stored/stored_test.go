@@ -192,7 +192,7 @@ func TestAppThatIsDown(t *testing.T) {
 			return len(all) == 1 && all[0].State == state && all[0].Waiting+all[0].UnderWay == conversations*each
 		}
 	}
-	harness.Eventually(t, "a destination that is down with all events", waiting("down"))
+	harness.Eventually(t, "a destination that is down with all events", waiting("probing"))
 	var metrics bytes.Buffer
 	res, err := meta.Get(c.AdminURL("/metrics"))
 	if err != nil {

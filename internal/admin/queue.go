@@ -1,12 +1,12 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -79,65 +79,37 @@ func (q *Queue) Routes() []caddy.AdminRoute {
 func (q *Queue) destinations(r *http.Request) (any, error) {
 	all := make([]Destination, 0)
 	err := each(r, func(s *delivery.Stored, o store.Operator) error {
-		stats, err := o.Stats(r.Context())
-		if err != nil {
-			return err
-		}
-		all = append(all, destinationsOf(s, stats)...)
-		return nil
+		found, _, err := destinationsOf(r.Context(), s, o)
+		all = append(all, found...)
+		return err
 	})
 	return all, err
 }
 
-// destinationsOf returns the destinations of a handler: those that are
-// configured, and those that have anything stored.
-func destinationsOf(s *delivery.Stored, stats store.Stats) []Destination {
-	var all []Destination
-	at := make(map[string]int)
-	for _, w := range s.Workers() {
-		d := Destination{Handler: s.Name, Destination: w.Destination, State: StateOpen, Delivered: w.Delivered, Causes: map[string]int64{}}
-		if w.Closed {
-			d.State = StateDown
-		}
-		at[w.Destination] = len(all)
-		all = append(all, d)
-	}
-	for _, stored := range stats.Destinations {
-		i, configured := at[stored.Destination]
-		if !configured {
-			i = len(all)
-			all = append(all, Destination{Handler: s.Name, Destination: stored.Destination, State: StateUnconfigured, Causes: map[string]int64{}})
-		}
-		d := &all[i]
-		d.Waiting, d.UnderWay, d.Oldest = stored.Waiting, stored.UnderWay, stored.Oldest
-		for cause, n := range stored.Dead {
-			d.Causes[cause] = n
-			d.Dead += n
-		}
-		if stored.Paused {
-			d.State = StatePaused
-		}
-	}
-	slices.SortFunc(all, func(a, b Destination) int { return cmp.Compare(a.Destination, b.Destination) })
-	return all
-}
-
-// pause pauses a destination, or lets it go on.
+// pause pauses a destination, or lets it go on, and returns how it stands then.
 func (q *Queue) pause(r *http.Request, paused bool) (any, error) {
 	s, err := one(r)
 	if err != nil {
 		return nil, err
 	}
-	destination := r.URL.Query().Get("destination")
-	if destination == "" {
+	name := r.URL.Query().Get("destination")
+	if name == "" {
 		return nil, badRequest("destination: name one")
 	}
-	err = s.Operate(func(o store.Operator) error { return o.Pause(r.Context(), destination, paused) })
-	if err == nil {
+	var shown *Destination
+	err = s.Operate(func(o store.Operator) (err error) {
+		if _, err = find(r.Context(), s, o, name); err != nil {
+			return err
+		}
+		if err = o.Pause(r.Context(), name, paused); err != nil {
+			return err
+		}
 		q.logger.Info("destination paused or resumed",
-			zap.String("name", s.Name), zap.String("destination", destination), zap.Bool("paused", paused), zap.String("by", r.RemoteAddr))
-	}
-	return struct{}{}, err
+			zap.String("name", s.Name), zap.String("destination", name), zap.Bool("paused", paused), zap.String("by", r.RemoteAddr))
+		shown, err = find(r.Context(), s, o, name)
+		return err
+	})
+	return shown, err
 }
 
 // events returns a page of deliveries that fit.
@@ -188,20 +160,20 @@ func (q *Queue) replay(r *http.Request) (any, error) {
 	if to == "" {
 		return nil, badRequest("to: name the destination that gets the events")
 	}
-	return q.change(r, "replayed", func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
+	return q.change(r, "replayed", to, func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
 		return o.Replay(ctx, to, sel.filter, sel.cursor, sel.limit, sel.dryRun)
-	}, zap.String("to", to))
+	})
 }
 
 // discard ends the delivery of events that fit.
 func (q *Queue) discard(r *http.Request) (any, error) {
-	return q.change(r, "discarded", func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
+	return q.change(r, "discarded", r.URL.Query().Get("destination"), func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
 		return o.Discard(ctx, sel.filter, sel.cursor, sel.limit, sel.dryRun)
 	})
 }
 
-// change changes events that fit, and logs what was changed.
-func (q *Queue) change(r *http.Request, what string, do func(context.Context, store.Operator, *selection) (int, string, error), fields ...zap.Field) (any, error) {
+// change changes events that fit at a destination, and logs what was changed.
+func (q *Queue) change(r *http.Request, what, destination string, do func(context.Context, store.Operator, *selection) (int, string, error)) (any, error) {
 	s, err := one(r)
 	if err != nil {
 		return nil, err
@@ -210,14 +182,17 @@ func (q *Queue) change(r *http.Request, what string, do func(context.Context, st
 	if err != nil {
 		return nil, err
 	}
-	c := Change{DryRun: sel.dryRun}
+	if !sel.narrow {
+		return nil, badRequest("this selects everything: name one of %s", strings.Join(narrowing, ", "))
+	}
+	c := Change{Handler: s.Name, Destination: destination, DryRun: sel.dryRun}
 	err = s.Operate(func(o store.Operator) (err error) {
 		c.Events, c.Next, err = do(r.Context(), o, sel)
 		return err
 	})
 	if c.Events > 0 && !c.DryRun {
-		q.logger.Info("events "+what, append(fields, zap.String("name", s.Name), zap.Int("events", c.Events),
-			zap.String("destination", sel.filter.Destination), zap.String("by", r.RemoteAddr))...)
+		q.logger.Info("events "+what, zap.String("name", s.Name), zap.String("destination", destination), zap.Int("events", c.Events),
+			zap.String("selection", r.URL.RawQuery), zap.String("by", r.RemoteAddr))
 	}
 	return c, err
 }

@@ -40,8 +40,8 @@ func (q *fakeQueue) Take(ctx context.Context, _ string, _ store.Want) ([]store.D
 func (q *fakeQueue) Close() error { return nil }
 
 func (q *fakeQueue) Stats(context.Context) (store.Stats, error) {
-	return store.Stats{Destinations: []store.DestinationStats{
-		{Destination: "app", Waiting: 3, UnderWay: 1, Dead: map[string]int64{"http_404": 2, "timeout": 1}, Oldest: time.Unix(1_700_000_000, 0).UTC()},
+	return store.Stats{Bytes: 1000, Free: -1, Damaged: 1, Destinations: []store.DestinationStats{
+		{Destination: "app", Waiting: 3, UnderWay: 1, Paused: q.paused["app"], Dead: map[string]int64{"http_404": 2, "timeout": 1}, Oldest: time.Unix(1_700_000_000, 0).UTC()},
 		{Destination: "gone", Waiting: 7, Paused: q.paused["gone"]},
 	}}, q.fail
 }
@@ -126,6 +126,9 @@ func TestDestinationsAreShown(t *testing.T) {
 	if all[1].Destination != "gone" || all[1].State != StatePaused || all[1].Waiting != 7 {
 		t.Errorf("got %+v, want gone, paused, with 7 waiting", all[1])
 	}
+	if got := all[0].Backlog; len(got) != 1 || got[0] != 4 {
+		t.Errorf("got the backlog %v, want the 4 that wait or are under way now", got)
+	}
 	q.paused["gone"] = false
 	if err := call(http.MethodGet, "/meta_webhook/destinations", &all); err != nil || all[1].State != StateUnconfigured {
 		t.Errorf("got %+v, %v; want it unconfigured", all[1], err)
@@ -165,6 +168,9 @@ func TestWrongSelectionsChangeNothing(t *testing.T) {
 		"/meta_webhook/events/discard?limit=0":                       "limit",
 		"/meta_webhook/events/discard?limit=100000":                  "limit",
 		"/meta_webhook/events/replay?state=dead":                     "to",
+		"/meta_webhook/events/replay?to=app":                         "everything",
+		"/meta_webhook/events/discard?limit=10":                      "everything",
+		"/meta_webhook/events/discard?state=":                        "state",
 		"/meta_webhook/destinations/pause":                           "destination",
 	} {
 		err := call(http.MethodPost, path, nil)
@@ -190,20 +196,25 @@ func TestWrongSelectionsChangeNothing(t *testing.T) {
 func TestEventsAreReplayedAndDiscarded(t *testing.T) {
 	q, call := serving(t)
 	var c Change
-	if err := call(http.MethodPost, "/meta_webhook/events/replay?to=app&state=dead&dry_run=true", &c); err != nil || c.Events != 5 || !c.DryRun || !q.dry || q.to != "app" {
+	if err := call(http.MethodPost, "/meta_webhook/events/replay?to=app&state=dead&dry_run=true", &c); err != nil || c.Events != 5 || c.Handler != "shop" || c.Destination != "app" || !c.DryRun || !q.dry || q.to != "app" {
 		t.Errorf("got %+v, %v, want a dry run of 5", c, err)
 	}
 	if err := call(http.MethodPost, "/meta_webhook/events/discard?state=dead&limit=2", &c); err != nil || c.Events != 2 || c.Next != "on" || q.dry {
 		t.Errorf("got %+v, %v, want 2 and a cursor", c, err)
 	}
-	if err := call(http.MethodPost, "/meta_webhook/destinations/pause?destination=app", nil); err != nil || !q.paused["app"] {
+	var d Destination
+	if err := call(http.MethodPost, "/meta_webhook/destinations/pause?destination=app", &d); err != nil || !q.paused["app"] || d.State != StatePaused || d.Waiting != 3 {
 		t.Errorf("got %v, want app paused", err)
 	}
 	if err := call(http.MethodPost, "/meta_webhook/destinations/resume?destination=app", nil); err != nil || q.paused["app"] {
 		t.Errorf("got %v, want app resumed", err)
 	}
+	err := call(http.MethodPost, "/meta_webhook/destinations/pause?destination=ap", nil)
+	if answer, ok := errors.AsType[caddy.APIError](err); !ok || answer.HTTPStatus != 404 || len(q.paused) != 1 {
+		t.Errorf("a destination that is not there: got %v, want 404", err)
+	}
 	q.fail = store.ErrFull
-	err := call(http.MethodPost, "/meta_webhook/events/replay?to=app", nil)
+	err = call(http.MethodPost, "/meta_webhook/events/replay?to=app&state=dead", nil)
 	if answer, ok := errors.AsType[caddy.APIError](err); !ok || answer.HTTPStatus != 503 {
 		t.Errorf("a full store: got %v, want 503", err)
 	}
@@ -232,5 +243,50 @@ func TestStoryOfAnEvent(t *testing.T) {
 	}
 	if d := s.Deliveries[0]; d.State != "done" || len(d.Attempts) != 2 || d.Attempts[0].Took != 1.5 || d.Attempts[0].Answer != "oops" {
 		t.Errorf("got %+v", d)
+	}
+}
+
+func TestStatusShowsWhatIsStored(t *testing.T) {
+	q, _ := serving(t)
+	find := func() Status {
+		for _, s := range statuses(t.Context()) {
+			if s.Name == "shop" {
+				return s
+			}
+		}
+		t.Fatal("got no status of shop, want one")
+		return Status{}
+	}
+	if s := find(); len(s.Destinations) != 2 || s.Destinations[0].Dead != 3 || s.Store == nil || s.Store.Bytes != 1000 || s.Store.Damaged != 1 || s.StoreError != "" {
+		t.Errorf("got %+v with the store %+v, want two destinations and 1000 bytes", s, s.Store)
+	}
+	q.fail = store.ErrBusy
+	if s := find(); s.Store != nil || s.StoreError != store.ErrBusy.Error() {
+		t.Errorf("a store that fails: got %+v, want its error", s)
+	}
+}
+
+func TestHandlerServesTheSame(t *testing.T) {
+	q, _ := serving(t)
+	h := Handler(zap.NewNop())
+	for _, test := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{http.MethodGet, DestinationsPath, 200, `"destination":"app"`},
+		{http.MethodGet, EventsPath + "?state=dead", 200, `"cause":"http_404"`},
+		{http.MethodGet, EventsPath + "/replay", 405, `"error":"method not allowed"`},
+		{http.MethodPost, EventsPath + "/replay?to=app&state=deaf", 400, `"error":"state: `},
+		{http.MethodGet, "/config/", 404, ""},
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.body) {
+			t.Errorf("%s %s: got %d %s, want %d with %s", test.method, test.path, w.Code, w.Body, test.status, test.body)
+		}
+	}
+	if q.to != "" {
+		t.Error("got a replay, want none")
 	}
 }

@@ -2,9 +2,6 @@ package admin
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,41 +14,15 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
-// answer answers a request with what serve returns, in JSON.
-func answer(w http.ResponseWriter, r *http.Request, method string, serve func(*http.Request) (any, error)) error {
-	if r.Method != method {
-		w.Header().Set("Allow", method)
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed")}
-	}
-	shown, err := serve(r)
-	if err != nil {
-		return apiError(err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(shown)
-}
-
-// apiError returns an error with the status that it has on the admin API.
-func apiError(err error) error {
-	if _, ok := errors.AsType[caddy.APIError](err); ok {
-		return err
-	}
-	status := http.StatusInternalServerError
-	if errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrFull) {
-		status = http.StatusServiceUnavailable
-	}
-	return caddy.APIError{HTTPStatus: status, Err: err}
-}
-
-func badRequest(format string, args ...any) error {
-	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf(format, args...)}
-}
-
 // The limits of a page.
 const (
 	defaultLimit = 50
 	maxLimit     = 1000
 )
+
+// narrowing are the parameters of which one at least has to be there to change
+// anything: what selects everything is more likely a mistake.
+var narrowing = []string{"destination", "state", "id", "object", "kind", "conversation", "text", "from", "until", "since"}
 
 // A selection is which events a query is about.
 type selection struct {
@@ -59,6 +30,7 @@ type selection struct {
 	cursor string
 	limit  int
 	dryRun bool
+	narrow bool // it does not select everything
 }
 
 // states are the states by their names.
@@ -88,7 +60,8 @@ func selectionOf(r *http.Request) (*selection, error) {
 			return nil, badRequest("unknown parameter %q: must be one of %s", name, strings.Join(parameters, ", "))
 		}
 	}
-	s := &selection{cursor: query.Get("cursor"), limit: defaultLimit, dryRun: query.Get("dry_run") == "true"}
+	narrow := slices.ContainsFunc(narrowing, func(name string) bool { return query.Get(name) != "" })
+	s := &selection{narrow: narrow, cursor: query.Get("cursor"), limit: defaultLimit, dryRun: query.Get("dry_run") == "true"}
 	f := &s.filter
 	f.Destination, f.Object, f.Kind = query.Get("destination"), query.Get("object"), query.Get("kind")
 	f.Conversation, f.Text = query.Get("conversation"), query.Get("text")

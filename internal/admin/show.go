@@ -12,6 +12,7 @@ func eventOf(handler string, s *store.Summary) Event {
 		Object: s.Info.Object, Entry: s.Info.Entry, Field: s.Info.Field, Kind: s.Info.Kind,
 		Subject: s.Info.Subject, Conversation: s.Info.Conversation,
 		Original: s.Whole, Received: s.Received, Due: s.Due, Attempts: s.Attempts,
+		Tried: s.Last.Started, Took: s.Last.Took.Seconds(),
 		Status: s.Last.Status, Cause: s.Last.Cause, Error: s.Last.Error, Replay: s.Replay, Size: s.Size,
 	}
 }

@@ -29,6 +29,8 @@ type gate struct {
 	failing map[store.Lane]struct{} // that failed since the last success
 	pause   time.Duration           // between probes
 	probe   time.Time               // when the next one may pass
+	since   time.Time               // it has been closed
+	cause   string                  // of the failure that has closed it
 }
 
 const (
@@ -130,7 +132,7 @@ func (g *gate) note(lane store.Lane, f *Failure) {
 	if f == nil {
 		changed = g.succeeded()
 	} else {
-		changed = g.failed(lane)
+		changed = g.failed(lane, f.Cause)
 	}
 	closed := g.closed
 	g.mu.Unlock()
@@ -153,7 +155,7 @@ func (g *gate) succeeded() (changed bool) {
 	return changed
 }
 
-func (g *gate) failed(lane store.Lane) (changed bool) {
+func (g *gate) failed(lane store.Lane, cause string) (changed bool) {
 	if g.closed {
 		g.pause = min(2*g.pause, longestProbe)
 		g.schedule()
@@ -164,6 +166,7 @@ func (g *gate) failed(lane store.Lane) (changed bool) {
 		return false
 	}
 	g.closed, g.allowed, g.pause = true, 1, firstProbe
+	g.since, g.cause = time.Now(), cause
 	g.schedule()
 	return true
 }
@@ -175,11 +178,14 @@ func (g *gate) schedule() {
 	g.probe = time.Now().Add(g.pause - early)
 }
 
-// isClosed reports whether the gate is closed.
-func (g *gate) isClosed() bool {
+// closure returns how the gate is closed, if it is.
+func (g *gate) closure() Closure {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.closed
+	if !g.closed {
+		return Closure{}
+	}
+	return Closure{Closed: true, Since: g.since, Cause: g.cause, Probe: g.probe}
 }
 
 // nextProbe returns when the next probe may pass, and whether the gate is

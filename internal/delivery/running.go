@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
@@ -43,15 +44,26 @@ func (s *Stored) Operate(f func(store.Operator) error) error {
 // A Worker is how the delivery to a destination goes.
 type Worker struct {
 	Destination string
-	Closed      bool    // it is down, and only probed
-	Delivered   []int64 // events in each minute of the last hour
+	Closure
+	Delivered []int64 // events in each minute of the last hour
+	Backlog   []int64 // events that waited at the end of each minute before this one, as far as is known
+	Rate      float64 // events delivered in a second, lately
+}
+
+// A Closure is that a destination is down, and only probed.
+type Closure struct {
+	Closed bool
+	Since  time.Time // it has been down
+	Cause  string    // of the failure that has closed it
+	Probe  time.Time // the next one
 }
 
 // Workers returns how the delivery to each destination goes.
 func (s *Stored) Workers() []Worker {
 	all := make([]Worker, len(s.workers))
 	for i, w := range s.workers {
-		all[i] = Worker{Destination: w.to.Name, Closed: w.gate.isClosed(), Delivered: w.told.Delivered()}
+		all[i] = Worker{Destination: w.to.Name, Closure: w.gate.closure()}
+		all[i].Delivered, all[i].Backlog, all[i].Rate = w.told.History()
 	}
 	return all
 }

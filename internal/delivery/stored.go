@@ -63,6 +63,7 @@ func (s *Stored) Start() error {
 		s.workers = append(s.workers, w)
 		s.running.Go(func() { w.run(taking) })
 	}
+	s.running.Go(func() { s.lookEveryMinute(taking, queue) })
 	unwatch := s.Observer.WatchQueue(statsOf(queue))
 	s.running.Go(func() { s.tellUnattended(taking, queue, s.Destinations) })
 	go func() {
@@ -97,6 +98,41 @@ func (s *Stored) tellUnattended(ctx context.Context, queue store.Queue, configur
 	}
 }
 
+// told returns what a change of a destination is told to, which what is left
+// of an earlier configuration does not change any more.
+func (s *Stored) told(change func(closed bool, cause string)) func(closed bool, cause string) {
+	return func(closed bool, cause string) {
+		if !s.ended.Load() {
+			change(closed, cause)
+		}
+	}
+}
+
+// lookEveryMinute has the history know how much waits, until the context ends.
+func (s *Stored) lookEveryMinute(ctx context.Context, queue store.Queue) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		stats, err := queue.Stats(ctx)
+		if err != nil {
+			continue // the metrics and the admin API tell
+		}
+		waiting := make(map[string]int64)
+		for i := range stats.Destinations {
+			d := &stats.Destinations[i]
+			waiting[d.Destination] = d.Waiting + d.UnderWay
+		}
+		for _, w := range s.workers {
+			w.told.Waiting(waiting[w.to.Name])
+		}
+	}
+}
+
 // statsOf returns how to ask a queue for what it holds.
 func statsOf(queue store.Queue) func(context.Context) (observe.QueueStats, error) {
 	return func(ctx context.Context) (shown observe.QueueStats, err error) {
@@ -123,7 +159,7 @@ func (s *Stored) worker(d *Destination, queue store.Queue, sending context.Conte
 	w := &worker{
 		to: d, queue: queue, told: told, sending: sending,
 		sender: Sender{Keys: d.keys, Observer: s.Observer, Timeout: time.Duration(d.Timeout), Keep: keptAnswer},
-		gate:   newGate(d.Parallel, told.Closed),
+		gate:   newGate(d.Parallel, s.told(told.Closed)),
 		bytes:  max(1, s.ReadAhead/int64(len(s.Destinations))),
 	}
 	if d.Rate > 0 {

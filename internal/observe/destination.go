@@ -15,7 +15,7 @@ type Destination struct {
 	attempts *prometheus.CounterVec
 	dead     *prometheus.CounterVec
 	closed   prometheus.Gauge
-	history  *History
+	history  *history
 }
 
 // Destination returns the observer of a destination.
@@ -29,6 +29,7 @@ func (o *Observer) Destination(name string) *Destination {
 		history:  o.state.history(name),
 	}
 	d.attempts.WithLabelValues(outcomeDelivered) // what has not happened yet is shown as zero
+	d.closed.Set(0)                              // until it turns out to be down
 	return d
 }
 
@@ -39,14 +40,20 @@ func (d *Destination) Attempted(cause string, events int) {
 	if cause != "" {
 		outcome = causeLabel(cause)
 	} else {
-		d.history.add(events, time.Now())
+		d.history.deliver(events, time.Now())
 	}
 	d.attempts.WithLabelValues(outcome).Add(float64(events))
 }
 
-// Delivered returns how many events were delivered in each minute of the last
-// hour.
-func (d *Destination) Delivered() []int64 { return d.history.Minutes(time.Now()) }
+// Waiting states how many events wait or are under way.
+func (d *Destination) Waiting(events int64) { d.history.wait(events, time.Now()) }
+
+// History returns how many events were delivered in each minute of the last
+// hour, how many waited at the end of each minute before this one, as far as
+// that was stated, and how many are delivered in a second, lately.
+func (d *Destination) History() (delivered, waited []int64, rate float64) {
+	return d.history.hour(time.Now())
+}
 
 // Died states that events were given up after an attempt that failed.
 func (d *Destination) Died(cause string, events int) {

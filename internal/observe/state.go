@@ -27,7 +27,7 @@ type State struct {
 	active           map[*Notification]struct{}
 	owed             map[event.ID]owedEvent
 	owing            atomic.Bool // there are some
-	histories        map[string]*History
+	histories        map[string]*history
 }
 
 // An owedEvent is one that was not delivered, and that Meta sends again.
@@ -49,7 +49,7 @@ func openState(name string) *State {
 			active: make(map[*Notification]struct{}),
 			owed:   make(map[event.ID]owedEvent),
 
-			histories: make(map[string]*History),
+			histories: make(map[string]*history),
 		}, nil
 	})
 	return shared.(*State)
