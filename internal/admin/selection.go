@@ -17,7 +17,7 @@ import (
 // The limits of a page.
 const (
 	defaultLimit = 50
-	maxLimit     = 1000
+	MaxLimit     = 1000
 )
 
 // narrowing are the parameters of which one at least has to be there to change
@@ -60,8 +60,7 @@ func selectionOf(r *http.Request) (*selection, error) {
 			return nil, badRequest("unknown parameter %q: must be one of %s", name, strings.Join(parameters, ", "))
 		}
 	}
-	narrow := slices.ContainsFunc(narrowing, func(name string) bool { return query.Get(name) != "" })
-	s := &selection{narrow: narrow, cursor: query.Get("cursor"), limit: defaultLimit, dryRun: query.Get("dry_run") == "true"}
+	s := &selection{narrow: Narrow(query), cursor: query.Get("cursor"), limit: defaultLimit, dryRun: query.Get("dry_run") == "true"}
 	f := &s.filter
 	f.Destination, f.Object, f.Kind = query.Get("destination"), query.Get("object"), query.Get("kind")
 	f.Conversation, f.Text = query.Get("conversation"), query.Get("text")
@@ -83,8 +82,8 @@ func selectionOf(r *http.Request) (*selection, error) {
 		return nil, err
 	}
 	if limit := query.Get("limit"); limit != "" {
-		if s.limit, err = strconv.Atoi(limit); err != nil || s.limit < 1 || s.limit > maxLimit {
-			return nil, badRequest("limit: must be from 1 to %d", maxLimit)
+		if s.limit, err = strconv.Atoi(limit); err != nil || s.limit < 1 || s.limit > MaxLimit {
+			return nil, badRequest("limit: must be from 1 to %d", MaxLimit)
 		}
 	}
 	return s, nil
@@ -115,4 +114,24 @@ func keyOf(id string) (key store.Key, err error) {
 		return key, badRequest("id: %q is not an event's id, which has 32 hex digits", id)
 	}
 	return store.Key(decoded), nil
+}
+
+// Narrow reports whether a query selects some events rather than all of them.
+func Narrow(query url.Values) bool {
+	return slices.ContainsFunc(narrowing, func(name string) bool { return query.Get(name) != "" })
+}
+
+// States returns the names of the states of deliveries.
+func States() []string {
+	names := make([]string, 0, len(states))
+	for s := store.Waiting; s <= store.Unmatched; s++ {
+		names = append(names, s.String())
+	}
+	return names
+}
+
+// IsID reports whether a text has the form of an event's id.
+func IsID(text string) bool {
+	_, err := keyOf(text)
+	return err == nil
 }

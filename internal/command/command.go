@@ -1,5 +1,5 @@
 // Package command provides caddy meta-webhook, the subcommands of Caddy that
-// test and debug a gateway.
+// test, debug and operate a gateway.
 package command
 
 import (
@@ -16,10 +16,11 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "meta-webhook",
 		Usage: "<command>",
-		Short: "Tests and debugs Meta's webhooks",
+		Short: "Tests, debugs and operates Meta's webhooks",
 		Long: `
-Sends what Meta would send, explains what is wrong with the answer, and manages
-an app's webhook subscriptions.
+Sends what Meta would send, explains what is wrong with the answer, manages an
+app's webhook subscriptions, and shows what a running Caddy stores for
+destinations, to pause them and to deliver events again.
 
 The defaults match the example.Caddyfile of the meta_webhook plugin: the
 callback URL http://localhost:8080/webhooks, and the token and secret for
@@ -37,8 +38,8 @@ Exit codes:
   1   Usage error: a flag, a secret or a file is missing or invalid. Nothing was
       sent.
   2   The command found a problem: no answer, an answer other than 200, a failed
-      verification, an error of the Graph API, a body that is not a valid
-      notification.
+      verification, an error of the Graph API or of the admin API, a body that is
+      not a valid notification.
 `,
 		CobraFunc: setUpCommand,
 	})
@@ -51,6 +52,8 @@ func setUpCommand(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(suggestFlags)
 	group(
 		cmd,
+		newDestinationsCommand(),
+		newEventsCommand(),
 		newParseCommand(),
 		newSendCommand(),
 		newSignCommand(),
@@ -81,10 +84,15 @@ type problem struct{ error }
 // Unwrap returns the error itself.
 func (p problem) Unwrap() error { return p.error }
 
-// run returns f as the RunE of a command. Errors are printed to stderr.
+// run returns f as the RunE of a command without arguments.
 func run(f func(*cobra.Command) error) func(*cobra.Command, []string) error {
+	return runArgs(func(cmd *cobra.Command, _ []string) error { return f(cmd) })
+}
+
+// runArgs returns f as the RunE of a command. Errors are printed to stderr.
+func runArgs(f func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		err := f(cmd)
+		err := f(cmd, args)
 		if _, ok := errors.AsType[problem](err); !ok {
 			return err // cobra prints it, and the exit code is 1
 		}

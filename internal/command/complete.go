@@ -17,7 +17,9 @@ var fileFlags = []string{"file", "cert", "key", "cacert", "config"}
 // completeNoFiles stops shells from completing the names of files where a command
 // or one of its subcommands does not take one.
 func completeNoFiles(cmd *cobra.Command) {
-	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if slices.Contains(fileFlags, f.Name) || strings.HasSuffix(f.Name, "-file") {
 			return

@@ -4,21 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
-	"github.com/caddyserver/caddy/v2"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 func newStatusCommand() *cobra.Command {
 	var (
-		c      statusCall
+		api    adminFlags
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -26,108 +23,78 @@ func newStatusCommand() *cobra.Command {
 		Short: "Prints the status of the handlers of a running Caddy",
 		Long: `
 Asks the admin API of a running Caddy for the status of each meta_webhook handler
-and prints one line per handler. Counts start when a handler's configuration is
-first loaded. REFUSED counts requests that failed a check, such as forged ones.
-With --json, every result has a count of its own.
+and prints one line per handler, and one per destination of stored events. Counts
+start when a handler's configuration is first loaded. REFUSED counts requests that
+failed a check, such as forged ones. With --json, every result has a count of its
+own.
 `,
 		Example: `  caddy meta-webhook status
   caddy meta-webhook status --config /etc/caddy/Caddyfile --json`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command) error {
-			answer, err := c.get()
-			if err != nil {
-				return err
-			}
-			defer answer.Close()
 			if asJSON {
-				_, err = io.Copy(cmd.OutOrStdout(), answer)
+				var all json.RawMessage
+				if err := api.get(admin.StatusPath, nil, &all); err != nil {
+					return err
+				}
+				return printJSON(cmd, all)
+			}
+			var all []admin.Status
+			if err := api.get(admin.StatusPath, nil, &all); err != nil {
 				return err
 			}
-			return printStatus(cmd.OutOrStdout(), answer, time.Now())
+			return printStatus(cmd.OutOrStdout(), all, time.Now())
 		}),
 	}
-	flags := cmd.Flags()
-	flags.BoolVar(&asJSON, "json", false, "Print the answer of the admin API, with a count per result")
-	flags.StringVar(&c.address, "address", "", "Address of the admin API (default: from --config, else "+caddy.DefaultAdminListen+")")
-	flags.StringVarP(&c.config, "config", "c", "", "Configuration file to read the address of the admin API from")
-	flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter to apply to --config")
+	api.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print the answer of the admin API, with a count per result")
 	return cmd
 }
 
-// statusPath is the path of the status in the admin API.
-const statusPath = "/meta_webhook/status"
-
-// maxUndelivered is the number at which the admin API stops counting
-// undelivered events.
-const maxUndelivered = 10_000
-
-// A status is that of the handlers of one name, as the admin API reports it.
-type status struct {
-	Name string `json:"name"`
-
-	LastNotification time.Time `json:"last_notification"`
-	LastSuccess      time.Time `json:"last_success"`
-	FailingSince     time.Time `json:"failing_since"`
-
-	InFlight          int       `json:"in_flight"`
-	Undelivered       int       `json:"undelivered"`
-	OldestUndelivered time.Time `json:"oldest_undelivered"`
-
-	Verifications map[string]uint64 `json:"verifications"` // by result
-	Notifications map[string]uint64 `json:"notifications"` // by result
-	Events        map[string]uint64 `json:"events"`        // by outcome
-}
-
-// A statusCall holds the flags that locate the admin API.
-type statusCall struct{ address, config, adapter string }
-
-// get returns the answer of the admin API. The caller must close it.
-func (c *statusCall) get() (io.ReadCloser, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := caddycmd.AdminAPIRequest(address, http.MethodGet, statusPath, nil, nil)
-	if err != nil {
-		return nil, problem{fmt.Errorf("requesting the status from the admin API at %s: %v", address, err)}
-	}
-	return answer.Body, nil
-}
-
-// printStatus prints an answer of the admin API as a table.
-func printStatus(w io.Writer, from io.Reader, now time.Time) error {
-	var all []status
-	if err := json.NewDecoder(from).Decode(&all); err != nil {
-		return problem{fmt.Errorf("reading the status: %v", err)}
-	}
+// printStatus prints a table of the handlers, and one of their destinations.
+func printStatus(w io.Writer, all []admin.Status, now time.Time) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "No meta_webhook handler is running.")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tLAST NOTIFICATION\tLAST SUCCESS\tFAILING FOR\tIN FLIGHT\tUNDELIVERED\tOLDEST\tDELIVERED\tDUPLICATE\tFAILED\tREFUSED")
+	t := newTable("NAME", "LAST NOTIFICATION", "LAST SUCCESS", "FAILING FOR", "IN FLIGHT", "UNDELIVERED", "OLDEST",
+		"DELIVERED", "STORED", "DUPLICATE", "FAILED", "REFUSED")
+	var destinations []admin.Destination
 	for i := range all {
 		s := &all[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\n", s.Name,
-			ago(s.LastNotification, now), ago(s.LastSuccess, now), lasting(s.FailingSince, now),
-			s.InFlight, s.undelivered(), lasting(s.OldestUndelivered, now),
-			s.Events["delivered"], s.Events["duplicate"], s.Events["failed"], s.refused())
+		count := func(outcome string) string { return strconv.FormatUint(s.Events[outcome], 10) }
+		t.add(s.Name, ago(s.LastNotification, now), ago(s.LastSuccess, now), lasting(s.FailingSince, now),
+			strconv.Itoa(s.InFlight), undelivered(s), lasting(s.OldestUndelivered, now),
+			count("delivered"), strconv.FormatUint(s.Events["stored"]+s.Events["unmatched"], 10), count("duplicate"), count("failed"), strconv.FormatUint(refused(s), 10))
+		destinations = append(destinations, s.Destinations...)
 	}
-	return table.Flush()
+	if err := t.print(w); err != nil {
+		return err
+	}
+	for i := range all {
+		if s := &all[i]; s.StoreError != "" {
+			fmt.Fprintf(w, "\nThe store of %s: %s\n", s.Name, printable(s.StoreError, ""))
+		}
+	}
+	if len(destinations) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	return printDestinations(w, destinations, now)
 }
 
 // undelivered returns the number of undelivered events, with a + if there may
 // be more.
-func (s *status) undelivered() string {
-	if s.Undelivered >= maxUndelivered {
-		return strconv.Itoa(maxUndelivered) + "+"
+func undelivered(s *admin.Status) string {
+	if s.Undelivered >= observe.MostOwed {
+		return strconv.Itoa(observe.MostOwed) + "+"
 	}
 	return strconv.Itoa(s.Undelivered)
 }
 
 // refused returns the number of requests that failed a check. All others were
 // answered 200, or 5xx so that Meta sends them again.
-func (s *status) refused() (n uint64) {
+func refused(s *admin.Status) (n uint64) {
 	for _, counts := range []map[string]uint64{s.Verifications, s.Notifications} {
 		for result, count := range counts {
 			switch result {

@@ -1,13 +1,15 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/observe"
 )
 
 func TestStatusTable(t *testing.T) {
@@ -15,33 +17,45 @@ func TestStatusTable(t *testing.T) {
 	before := func(d time.Duration) time.Time { return now.Add(-d) }
 	for _, tc := range []struct {
 		name string
-		all  []status
+		all  []admin.Status
 		want string
 	}{
-		{"no handler", []status{}, "No meta_webhook handler is running.\n"},
-		{"handlers", []status{
-			{
+		{"no handler", nil, "No meta_webhook handler is running.\n"},
+		{"handlers", []admin.Status{
+			{Status: observe.Status{
 				Name:          "quiet",
 				Verifications: map[string]uint64{"ok": 1}, Notifications: map[string]uint64{"ok": 0},
-			},
-			{
+			}},
+			{Status: observe.Status{
 				Name: "shop", LastNotification: before(3 * time.Second), LastSuccess: before(2 * time.Minute),
-				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: maxUndelivered, OldestUndelivered: before(101 * time.Second),
+				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: observe.MostOwed, OldestUndelivered: before(101 * time.Second),
 				Verifications: map[string]uint64{"ok": 1, "verify_token_mismatch": 2},
 				Notifications: map[string]uint64{"ok": 3, "delivery_failed": 4, "dedup_unavailable": 5, "in_flight": 6, "overloaded": 7, "store_full": 8, "store_busy": 9, "signature_mismatch": 7},
 				Events:        map[string]uint64{"delivered": 8, "duplicate": 9, "failed": 10},
+			}},
+		}, "NAME   LAST NOTIFICATION  LAST SUCCESS  FAILING FOR  IN FLIGHT  UNDELIVERED  OLDEST  DELIVERED  STORED  DUPLICATE  FAILED  REFUSED\n" +
+			"quiet  never              never         -            0          0            -       0          0       0          0       0\n" +
+			"shop   3s ago             2m0s ago      1m40s        2          10000+       1m41s   8          0       9          10      9\n"},
+		{"destinations", []admin.Status{
+			{
+				Status: observe.Status{Name: "shop", Events: map[string]uint64{"stored": 7, "unmatched": 1}},
+				Destinations: []admin.Destination{
+					{Handler: "shop", Destination: "app", State: "probing", Cause: "connect", Waiting: 500, UnderWay: 1, Oldest: before(90 * time.Second), Dead: 3, Causes: map[string]int64{"http_422": 2, "timeout": 1}},
+					{Handler: "shop", Destination: "crm", State: "open", Rate: 12.34},
+				},
 			},
-		}, "NAME   LAST NOTIFICATION  LAST SUCCESS  FAILING FOR  IN FLIGHT  UNDELIVERED  OLDEST  DELIVERED  DUPLICATE  FAILED  REFUSED\n" +
-			"quiet  never              never         -            0          0            -       0          0          0       0\n" +
-			"shop   3s ago             2m0s ago      1m40s        2          10000+       1m41s   8          9          10      9\n"},
+			{Status: observe.Status{Name: "lost"}, StoreError: "the store is \x1b[2Jbusy"},
+		}, "NAME  LAST NOTIFICATION  LAST SUCCESS  FAILING FOR  IN FLIGHT  UNDELIVERED  OLDEST  DELIVERED  STORED  DUPLICATE  FAILED  REFUSED\n" +
+			"shop  never              never         -            0          0            -       0          8       0          0       0\n" +
+			"lost  never              never         -            0          0            -       0          0       0          0       0\n" +
+			"\nThe store of lost: the store is \ufffd[2Jbusy\n\n" +
+			"HANDLER  DESTINATION  STATE    WAITING  UNDER WAY  OLDEST  RATE    DEAD  CAUSES\n" +
+			"shop     app          probing  500      1          1m30s   0/s     3     down: connect, http_422 2, timeout 1\n" +
+			"shop     crm          open     0        0          -       12.3/s  0\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			text, err := json.Marshal(tc.all)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var b strings.Builder
-			if err := printStatus(&b, strings.NewReader(string(text)), now); err != nil {
+			if err := printStatus(&b, tc.all, now); err != nil {
 				t.Fatal(err)
 			}
 			if got := b.String(); got != tc.want {
@@ -76,7 +90,7 @@ func TestStatusCommandAsksTheAdminAPI(t *testing.T) {
 		fmt.Fprint(w, answer)
 	}))
 	address := admin.Listener.Addr().String()
-	if got, err := runStatus(t, "--address", address, "--json"); got != answer || err != nil {
+	if got, err := runStatus(t, "--address", address, "--json"); got != answer+"\n" || err != nil {
 		t.Errorf("got %q, %v, want %s", got, err, answer)
 	}
 	if got, err := runStatus(t, "--address", address); !strings.Contains(got, "\nshop ") || err != nil {

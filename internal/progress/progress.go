@@ -45,11 +45,14 @@ func newBar(w io.Writer, total int) *Bar {
 }
 
 // Step records that one more step is done, and draws the bar if it is due.
-func (b *Bar) Step() {
-	if b == nil {
+func (b *Bar) Step() { b.Add(1) }
+
+// Add records that n more steps are done, likewise.
+func (b *Bar) Add(n int) {
+	if b == nil || n <= 0 {
 		return
 	}
-	b.done++
+	b.done = min(b.done+n, b.total)
 	now := time.Now()
 	if now.Sub(b.start) < delay || now.Sub(b.drawn) < interval {
 		return
