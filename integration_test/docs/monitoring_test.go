@@ -224,6 +224,13 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 	g.Reload(site("name "+t.Name()+"-database", "store postgres {\ndsn postgres://127.0.0.1:1/nobody-there\n}"))
 	g.Post(harness.Page([]string{"a"}))
 	seen.read(g)
+	g.Reload(harness.Lines("metrics /metrics", harness.Hook("name "+t.Name()+"-stored",
+		"store file {\npath "+filepath.ToSlash(t.TempDir())+"\n}", "destination app {", "give_up 1ms", "respond 422", "}")))
+	g.Post(harness.Page([]string{"a"}))
+	harness.Eventually(t, "a dead event", func() bool {
+		seen.read(g)
+		return seen["caddy_meta_webhook_dead_events_total"] != nil
+	})
 
 	// the reasons why requests are refused are in a table of their own
 	reasons := regexp.MustCompile("`([a-z_]+)`")

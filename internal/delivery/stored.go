@@ -155,7 +155,7 @@ func statsOf(queue store.Queue) func(context.Context) (observe.QueueStats, error
 }
 
 func (s *Stored) worker(d *Destination, queue store.Queue, sending context.Context) *worker {
-	told := s.Observer.Destination(d.Name)
+	told := s.Observer.Destination(d.Name, time.Duration(d.GiveUp))
 	w := &worker{
 		to: d, queue: queue, told: told, sending: sending,
 		sender: Sender{Keys: d.keys, Observer: s.Observer, Timeout: time.Duration(d.Timeout), Keep: keptAnswer},
@@ -249,10 +249,12 @@ func (s *Stored) Deliver(n *Notification) error {
 	// a sender that hangs up sends the notification again, which costs more
 	ctx, cancel := within(context.WithoutCancel(n.Request.Context()), storeTimeout)
 	defer cancel()
+	start := time.Now()
 	repeats, err := queue.Accept(ctx, stored)
 	if err != nil {
 		return s.failed("accept", n, err)
 	}
+	s.Observer.Written(start)
 	for i := range n.Events {
 		one := n.Events[i : i+1]
 		switch {

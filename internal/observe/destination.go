@@ -18,8 +18,9 @@ type Destination struct {
 	history  *history
 }
 
-// Destination returns the observer of a destination.
-func (o *Observer) Destination(name string) *Destination {
+// Destination returns the observer of a destination, which tries an event for
+// so long before it gives it up.
+func (o *Observer) Destination(name string, giveUp time.Duration) *Destination {
 	label := prometheus.Labels{"name": o.name, "destination": name}
 	d := &Destination{
 		o: o, name: name,
@@ -30,6 +31,7 @@ func (o *Observer) Destination(name string) *Destination {
 	}
 	d.attempts.WithLabelValues(outcomeDelivered) // what has not happened yet is shown as zero
 	d.closed.Set(0)                              // until it turns out to be down
+	destinationGiveUp.With(label).Set(giveUp.Seconds())
 	return d
 }
 

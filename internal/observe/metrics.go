@@ -43,6 +43,11 @@ var (
 		"Stored events that were given up, by destination and the cause of the last failure.")), []string{"name", "destination", "cause"})
 	destinationClosed = prometheus.NewGaugeVec(prometheus.GaugeOpts(metric("destination_closed",
 		"1 while a destination is down and only probed, else 0.")), []string{"name", "destination"})
+	destinationGiveUp = prometheus.NewGaugeVec(prometheus.GaugeOpts(metric("destination_give_up_seconds",
+		"How long an event is tried before it is dead.")), []string{"name", "destination"})
+	storeWrite = prometheus.NewHistogramVec(histogram("store_write_seconds",
+		"How long the store took to have the events of a notification safe, its sync to the disk included.",
+		prometheus.ExponentialBuckets(0.0005, 2, 14)), []string{"name"})
 )
 
 // A countsOfNames is a collector that has what it counts by the handlers' names.
@@ -53,7 +58,7 @@ type countsOfNames interface {
 
 var countsByName = []countsOfNames{
 	verificationsTotal, notificationsTotal, eventsTotal, deliveryDuration, notificationSize, dedupErrors, dedupWait,
-	attemptsTotal, deadTotal, destinationClosed,
+	attemptsTotal, deadTotal, destinationClosed, destinationGiveUp, storeWrite,
 }
 
 func metric(name, help string) prometheus.Opts {

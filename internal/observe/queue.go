@@ -31,6 +31,10 @@ func (o *Observer) WatchQueue(stats func(context.Context) (QueueStats, error)) (
 	return o.state.queue.watch(stats)
 }
 
+// Written states since when the store was at the write of a notification that
+// it has now.
+func (o *Observer) Written(start time.Time) { since(storeWrite.WithLabelValues(o.name), start) }
+
 // A queueWatch is how a state knows what is stored. Two configurations may
 // both watch during a reload; they see the same store.
 type queueWatch struct {
