@@ -2,9 +2,13 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -82,7 +86,12 @@ func TestListenersHearOfRefusalsAndFailures(t *testing.T) {
 	harness.WantStatus(t, g.Verify("wrong", "1"), 403)
 	hear("meta_webhook.refused", map[string]any{"reason": "verify_token_mismatch", "status": 403, "client_ip": "127.0.0.1"})
 	harness.WantStatus(t, g.Post(harness.Page([]string{"a", "poison"})), 502)
-	id := harness.Decode[harness.CloudEvent](t, u.Requests()[1].Body).ID
+	var id string
+	for _, r := range u.Requests() { // side by side
+		if strings.Contains(r.Body, "poison") {
+			id = harness.Decode[harness.CloudEvent](t, r.Body).ID
+		}
+	}
 	hear("meta_webhook.failed", map[string]any{
 		"id": id, "type": "com.facebook.page.feed", "events": 1, "upstream_status": 503, "error": "the answer is not 2xx",
 	})
@@ -97,5 +106,60 @@ func TestListenersHearOfRefusalsAndFailures(t *testing.T) {
 	}
 	if got := len(takeHeard()); got == 0 || got > flood/10 {
 		t.Errorf("got %d events about a flood of %d, want a few", got, flood)
+	}
+}
+
+// TestListenersHearOfDestinations has one destination that is down and up
+// again, and one that gives events up.
+func TestListenersHearOfDestinations(t *testing.T) {
+	takeHeard()
+	var down atomic.Bool
+	down.Store(true)
+	u := harness.NewUpstream(t, func(w http.ResponseWriter, _ harness.Received) {
+		if down.Load() {
+			w.WriteHeader(503)
+		}
+	})
+	g := harness.NewGateway(t, harness.PlainHTTP1)
+	g.LogLevel = "INFO"
+	g.Global = "events {\non meta_webhook.dead test_listener\non meta_webhook.destination_down test_listener\non meta_webhook.destination_up test_listener\n}"
+	g.MustLoad(harness.Lines("@refused vars {http.meta_webhook.event.kind} feed", harness.Hook("name "+t.Name(),
+		"store file {\npath "+filepath.ToSlash(t.TempDir())+"\n}",
+		"destination app {", "reverse_proxy "+u.Addr, "}",
+		"destination strict @refused {", "give_up 1ms", "respond 422", "}")))
+	var all []caddy.Event
+	hear := func(name string) caddy.Event {
+		t.Helper()
+		var got caddy.Event
+		harness.Eventually(t, name, func() bool {
+			all = append(all, takeHeard()...)
+			for _, e := range all {
+				if e.Name() == name {
+					got = e
+					return true
+				}
+			}
+			return false
+		})
+		return got
+	}
+	wantData := func(e caddy.Event, want map[string]any) {
+		t.Helper()
+		want["name"] = t.Name()
+		if !maps.Equal(e.Data, want) {
+			t.Errorf("%s: got data %v, want %v", e.Name(), e.Data, want)
+		}
+	}
+	for i := range 5 { // conversations that fail in a row
+		harness.WantStatus(t, g.Post(fmt.Appendf(nil,
+			`{"object":"page","entry":[{"id":"1","time":1,"messaging":[{"sender":{"id":"%d"},"recipient":{"id":"1"},"timestamp":1,"message":{"mid":"m%d"}}]}]}`, i, i)), 200)
+	}
+	wantData(hear("meta_webhook.destination_down"), map[string]any{"destination": "app", "cause": "http_503"})
+	down.Store(false)
+	wantData(hear("meta_webhook.destination_up"), map[string]any{"destination": "app", "cause": ""})
+	harness.WantStatus(t, g.Post(harness.Page([]string{"a"})), 200)
+	wantData(hear("meta_webhook.dead"), map[string]any{"destination": "strict", "cause": "http_422", "events": 1, "suppressed": int64(0)})
+	if len(all) != 3 {
+		t.Errorf("got events %+v, want one of each", all)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,7 @@ type span struct {
 	name, trace, id, parent string
 	failed                  bool
 	attributes              map[string]any
+	links                   []string // trace and span
 }
 
 // A traceCollector takes what Caddy's tracing exports.
@@ -61,13 +64,19 @@ func (c *traceCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				for _, a := range s.GetAttributes() {
 					if text := a.GetValue().GetStringValue(); text != "" {
 						attributes[a.GetKey()] = text
+					} else if truth := a.GetValue().GetBoolValue(); truth {
+						attributes[a.GetKey()] = truth
 					} else {
 						attributes[a.GetKey()] = a.GetValue().GetIntValue()
 					}
 				}
+				var linked []string
+				for _, to := range s.GetLinks() {
+					linked = append(linked, hex.EncodeToString(to.GetTraceId())+" "+hex.EncodeToString(to.GetSpanId()))
+				}
 				c.spans = append(c.spans, span{
 					s.GetName(), hex.EncodeToString(s.GetTraceId()), hex.EncodeToString(s.GetSpanId()), hex.EncodeToString(s.GetParentSpanId()),
-					s.GetStatus().GetCode() == 2, attributes,
+					s.GetStatus().GetCode() == 2, attributes, linked,
 				})
 			}
 		}
@@ -172,5 +181,62 @@ func TestNothingIsTracedUnasked(t *testing.T) {
 	g.MustLoad("respond 200")
 	if len(c.spans) > 0 {
 		t.Errorf("got spans %+v, want none", c.spans)
+	}
+}
+
+// TestAttemptLinksToItsNotification has an app refuse stored events once: each
+// attempt is a trace of its own, which the app's spans join, and which links to
+// the trace of the notification, or of all notifications in a batch.
+func TestAttemptLinksToItsNotification(t *testing.T) {
+	for mode, notifications := range map[string]int{"each": 1, "batch 10 200ms": 2} {
+		t.Run(mode, func(t *testing.T) {
+			c := newTraceCollector(t)
+			var mu sync.Mutex
+			attempts := 0
+			u := harness.NewUpstream(t, func(w http.ResponseWriter, _ harness.Received) {
+				mu.Lock()
+				defer mu.Unlock()
+				if attempts++; attempts == 1 {
+					w.WriteHeader(503)
+				}
+			})
+			g := harness.Start(t, harness.Lines("tracing {\nspan gateway\n}", harness.Hook("name "+t.Name(),
+				"store file {\npath "+filepath.ToSlash(t.TempDir())+"\n}", "destination app {", "deliver "+mode, "retry 50ms 50ms", "reverse_proxy "+u.Addr, "}")))
+			for i := range notifications {
+				r := g.Notification(harness.Page([]string{strconv.Itoa(i)}))
+				r.Header.Set("Tracestate", "vendor=outside")
+				r.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+				harness.WantStatus(t, g.Do(r), 200)
+			}
+			harness.Eventually(t, "a second attempt", func() bool { return len(u.Requests()) == 2 })
+			g.MustLoad("respond 200") // the last of its spans are exported when tracing ends
+
+			want := make(map[string]bool)
+			for _, s := range c.named("gateway") {
+				want[s.trace+" "+s.id] = true
+			}
+			spans := c.named("meta_webhook deliver")
+			if len(want) != notifications || len(spans) != 2 {
+				t.Fatalf("got %d spans of notifications and %+v of attempts, want %d and 2", len(want), spans, notifications)
+			}
+			for i, s := range spans {
+				if s.parent != "" || len(s.links) != notifications {
+					t.Errorf("attempt %d: got a span below %q with the links %q, want one of its own with links to %v", i+1, s.parent, s.links, want)
+				}
+				for _, to := range s.links {
+					if !want[to] {
+						t.Errorf("attempt %d: got a link to %s, want one of %v", i+1, to, want)
+					}
+				}
+				wantAttributes(t, s, map[string]any{"meta_webhook.destination": "app", "meta_webhook.attempt": int64(i + 1)})
+				r := u.Requests()[i]
+				if got := r.Header.Get("Traceparent"); got != "00-"+s.trace+"-"+s.id+"-01" || r.Header.Get("Tracestate") != "" {
+					t.Errorf("attempt %d: got traceparent %q and tracestate %q upstream, want those of the attempt", i+1, got, r.Header.Get("Tracestate"))
+				}
+			}
+			if !spans[0].failed || spans[1].failed {
+				t.Errorf("got spans that failed: %t, %t, want the first alone", spans[0].failed, spans[1].failed)
+			}
+		})
 	}
 }

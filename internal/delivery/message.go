@@ -22,6 +22,7 @@ type Message struct {
 	Destination string // empty inline
 	Attempt     int    // from 1; 0 inline
 	Replay      bool
+	Traces      []string // of the notifications that it is from, if they were traced
 }
 
 const typeJSON = "application/json"

@@ -24,6 +24,7 @@ type Origin struct {
 	ProtoMinor int
 	Header     http.Header // what may pass
 	TLS        *tls.ConnectionState
+	Trace      string // of the notification, see observe.Observer.Trace
 }
 
 // passing are the headers that pass; forwarded are those that pass from
@@ -69,12 +70,13 @@ type storedOrigin struct {
 	Remote    string      `json:"remote,omitempty"`
 	Proto     string      `json:"proto,omitempty"`
 	Header    http.Header `json:"header,omitempty"`
+	Trace     string      `json:"trace,omitempty"`
 	Signature []string    `json:"signature,omitempty"` // Meta's
 }
 
 // encode returns the origin as it is stored, with Meta's signature.
 func (o *Origin) encode(signature []string) []byte {
-	text, _ := json.Marshal(storedOrigin{o.URL.String(), o.RequestURI, o.Host, o.RemoteAddr, o.Proto, o.Header, signature}) // strings never fail
+	text, _ := json.Marshal(storedOrigin{o.URL.String(), o.RequestURI, o.Host, o.RemoteAddr, o.Proto, o.Header, o.Trace, signature}) // strings never fail
 	return text
 }
 
@@ -88,7 +90,7 @@ func decodeOrigin(stored []byte) (*Origin, []string, error) {
 	if err != nil {
 		return nil, nil, errOrigin
 	}
-	o := &Origin{URL: *u, RequestURI: s.URI, Host: s.Host, RemoteAddr: s.Remote, Proto: s.Proto, Header: s.Header}
+	o := &Origin{URL: *u, RequestURI: s.URI, Host: s.Host, RemoteAddr: s.Remote, Proto: s.Proto, Header: s.Header, Trace: s.Trace}
 	o.ProtoMajor, o.ProtoMinor, _ = http.ParseHTTPVersion(s.Proto)
 	return o, s.Signature, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
@@ -21,7 +22,25 @@ func (w *worker) sendMessage(ctx context.Context, deliveries []store.Delivery) (
 	if deliveries[0].Whole {
 		m.Signature = signature
 	}
+	if w.sender.Observer.Tracing() {
+		m.Traces = tracesOf(origin, deliveries[1:])
+	}
 	return w.sender.Send(ctx, &w.to.chain, origin, &m)
+}
+
+// tracesOf returns the traces of the notifications that deliveries are from,
+// the first of which has this origin.
+func tracesOf(first *Origin, others []store.Delivery) (traces []string) {
+	if first.Trace != "" {
+		traces = append(traces, first.Trace)
+	}
+	for i := range others {
+		o, _, err := decodeOrigin(others[i].Origin)
+		if err == nil && o.Trace != "" && !slices.Contains(traces, o.Trace) {
+			traces = append(traces, o.Trace)
+		}
+	}
+	return traces
 }
 
 // message makes the message of deliveries.

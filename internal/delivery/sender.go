@@ -72,7 +72,10 @@ var (
 // answered 2xx, to the end of the body, in time; then the failure is nil. The
 // status is that of the answer, 0 without one.
 func (s *Sender) Send(ctx context.Context, to *Chain, o *Origin, m *Message) (status int, f *Failure) {
-	ctx, done := s.Observer.Sending(ctx, observe.Message{ID: m.ID, Events: m.Events, Attributes: m.Attributes, Destination: m.Destination})
+	ctx, done := s.Observer.Sending(ctx, observe.Message{
+		ID: m.ID, Events: m.Events, Attributes: m.Attributes,
+		Destination: m.Destination, Attempt: m.Attempt, Replay: m.Replay, Traces: m.Traces,
+	})
 	a := &answer{header: make(http.Header), keep: s.Keep}
 	if f = s.attempt(ctx, to, o, m, a); f == nil {
 		done(nil)

@@ -287,6 +287,7 @@ func (s *Stored) failed(operation string, n *Notification, err error) error {
 // nothing is stored.
 func (s *Stored) notification(n *Notification) (*store.Notification, error) {
 	origin := OriginOf(n.Request)
+	origin.Trace = s.Observer.Trace(n.Request.Context())
 	stored := &store.Notification{
 		Received: n.Told.Start(),
 		Origin:   origin.encode(n.Request.Header[signatureHeader]),

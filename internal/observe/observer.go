@@ -191,6 +191,9 @@ type Message struct {
 	Events      int
 	Attributes  Attributes
 	Destination string // empty inline
+	Attempt     int    // likewise 0
+	Replay      bool
+	Traces      []string // of the notifications that it is from, if it was stored
 }
 
 // A Failure is why a message was not delivered.
@@ -205,7 +208,7 @@ type Failure struct {
 // if it was delivered.
 func (o *Observer) Sending(ctx context.Context, m Message) (_ context.Context, done func(*Failure)) {
 	start := time.Now()
-	ctx, span := startSpan(ctx, m)
+	ctx, span := startSpan(ctx, m, o.state.tracing.Load())
 	return ctx, func(f *Failure) {
 		endSpan(span, f)
 		since(o.meter.deliveries, start)

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
@@ -28,6 +30,8 @@ type State struct {
 	owed             map[event.ID]owedEvent
 	owing            atomic.Bool // there are some
 	histories        map[string]*history
+
+	tracing atomic.Pointer[trace.TracerProvider] // of the last notification that is traced
 }
 
 // An owedEvent is one that was not delivered, and that Meta sends again.

@@ -33,11 +33,54 @@ func describe(ctx context.Context, attributes func() []attribute.KeyValue) {
 	}
 }
 
-// startSpan begins the span of a message, if the notification is traced.
-func startSpan(ctx context.Context, m Message) (context.Context, trace.Span) {
+// Trace returns which trace a notification is a part of, in the form of a
+// traceparent, for the attempts that are made of it later. It is empty if the
+// notification is not traced.
+func (o *Observer) Trace(ctx context.Context) string {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return ""
+	}
+	provider := span.TracerProvider()
+	o.state.tracing.Store(&provider)
+	carrier := make(propagation.MapCarrier)
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), span.SpanContext()), carrier)
+	return carrier.Get("traceparent")
+}
+
+// Tracing reports whether attempts can have spans: a notification had one.
+func (o *Observer) Tracing() bool { return o.state.tracing.Load() != nil }
+
+// links returns links to traces.
+func links(traces []string) []trace.Link {
+	var all []trace.Link
+	for _, t := range traces {
+		ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": t})
+		if to := trace.SpanContextFromContext(ctx); to.IsValid() {
+			all = append(all, trace.Link{SpanContext: to})
+		}
+	}
+	return all
+}
+
+// startSpan begins the span of a message, if the notification is traced. That
+// of a stored message is the first of a trace of its own, for it comes when the
+// notification was long answered, and links to the notification's. It is made
+// by the provider of the notifications that come these days, which is nil
+// before the first.
+func startSpan(ctx context.Context, m Message, stored *trace.TracerProvider) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
+	provider, options := parent.TracerProvider(), []trace.SpanStartOption(nil)
 	if !parent.IsRecording() {
-		return ctx, untraced
+		if stored == nil || len(m.Traces) == 0 {
+			return ctx, untraced
+		}
+		provider = *stored
+		options = append(options, trace.WithNewRoot(), trace.WithLinks(links(m.Traces)...), trace.WithAttributes(
+			attribute.String("meta_webhook.destination", m.Destination),
+			attribute.Int("meta_webhook.attempt", m.Attempt),
+			attribute.Bool("meta_webhook.replay", m.Replay),
+		))
 	}
 	attributes := []attribute.KeyValue{
 		attribute.String("cloudevents.event_id", m.ID),
@@ -48,8 +91,8 @@ func startSpan(ctx context.Context, m Message) (context.Context, trace.Span) {
 			attributes = append(attributes, attribute.String("cloudevents.event_"+name, value))
 		}
 	}
-	return parent.TracerProvider().Tracer(tracerName).Start(ctx, spanName,
-		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
+	return provider.Tracer(tracerName).Start(ctx, spanName,
+		append(options, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))...)
 }
 
 // endSpan ends the span of a message that was delivered, or failed.
@@ -63,10 +106,13 @@ func endSpan(span trace.Span, f *Failure) {
 	span.End()
 }
 
-// Propagate writes into the header of a request which trace it is a part of.
-// Baggage is left out: it is from outside, and no signature covers it.
+// Propagate writes into the header of a request which trace it is a part of,
+// in place of what it says so far. Baggage is left out: it is from outside, and
+// no signature covers it.
 func Propagate(ctx context.Context, h http.Header) {
 	if trace.SpanContextFromContext(ctx).IsValid() {
+		delete(h, "Traceparent")
+		delete(h, "Tracestate")
 		propagators().Inject(baggage.ContextWithoutBaggage(ctx), propagation.HeaderCarrier(h))
 	}
 }

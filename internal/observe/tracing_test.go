@@ -20,7 +20,7 @@ func TestTracingCostsNothingWhenItIsOff(t *testing.T) {
 	f := &Failure{Status: 500, Err: errors.New("the answer is not 2xx")}
 	if n := testing.AllocsPerRun(100, func() {
 		describe(ctx, func() []attribute.KeyValue { return []attribute.KeyValue{attribute.String("id", m.ID)} })
-		ctx, span := startSpan(ctx, m)
+		ctx, span := startSpan(ctx, m, nil)
 		Propagate(ctx, header)
 		endSpan(span, f)
 	}); n != 0 {
