@@ -1,7 +1,6 @@
 package stored
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -193,24 +192,14 @@ func TestAppThatIsDown(t *testing.T) {
 		}
 	}
 	harness.Eventually(t, "a destination that is down with all events", waiting("probing"))
-	var metrics bytes.Buffer
-	res, err := meta.Get(c.AdminURL("/metrics"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = metrics.ReadFrom(res.Body)
-	res.Body.Close()
-	for _, want := range []string{`destination_closed{destination="app",name="default"} 1`, `state="waiting"} `} {
-		if !strings.Contains(metrics.String(), want) {
-			t.Errorf("got no %s in the metrics", want)
-		}
-	}
+	admin(t, c, http.MethodPost, "/meta_webhook/destinations/pause?destination=app", nil) // so that the numbers stand still
+	harness.Eventually(t, "the end of the last attempt", func() bool { return destinations(t, c)[0].UnderWay == 0 })
+	wantSame(t, c, "paused", conversations*each)
 	c.Kill()
 	c.Start(site)
-	harness.Eventually(t, "all events after a restart", func() bool {
-		all := destinations(t, c)
-		return len(all) == 1 && all[0].Waiting+all[0].UnderWay == conversations*each
-	})
+	wantSame(t, c, "paused", conversations*each)
+	operate(t, c, "destinations", "resume", "app")
+	harness.Eventually(t, "a destination that is down again", waiting("probing"))
 	app.set(func() { app.down = false })
 	harness.Eventually(t, "everything delivered", func() bool { return app.count() == conversations*each })
 	harness.Eventually(t, "an open destination", func() bool {
@@ -255,12 +244,15 @@ func TestDeadEventIsReplayed(t *testing.T) {
 	c.Kill() // and nothing of the story is gone
 	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "reverse_proxy "+app.addr(), "}"))
 	app.set(func() { app.refused, app.requests = "", nil })
-	var change struct{ Events int }
-	admin(t, c, http.MethodPost, "/meta_webhook/events/replay?to=app&state=dead&dry_run=true", &change)
-	if change.Events != 1 || destinations(t, c)[0].Dead != 1 {
-		t.Errorf("got %d events that a dry run would replay, want 1 and nothing changed", change.Events)
+	if got := operate(t, c, "events", "list", "--state", "dead"); !strings.Contains(got, "\n"+id+"  dead") || !strings.Contains(got, "http_422") {
+		t.Errorf("got the list\n%swant %s, dead of http_422", got, id)
 	}
-	admin(t, c, http.MethodPost, "/meta_webhook/events/replay?to=app&id="+id, &change)
+	if got := operate(t, c, "events", "replay", "--state", "dead", "--dry-run"); got != "Would have replayed 1 event at destination app of handler default\n" || destinations(t, c)[0].Dead != 1 {
+		t.Errorf("got %q from a dry run, want 1 event and nothing changed", got)
+	}
+	if got := operate(t, c, "events", "replay", id); got != "Replayed 1 event at destination app of handler default\n" {
+		t.Errorf("got %q, want the event replayed", got)
+	}
 	harness.Eventually(t, "the replay", func() bool {
 		app.mu.Lock()
 		defer app.mu.Unlock()
@@ -286,6 +278,11 @@ func TestDeadEventIsReplayed(t *testing.T) {
 	first := stories[0].Deliveries[0].Attempts[0]
 	if first.Status != 422 || first.Answer != "no such customer" {
 		t.Errorf("got the first attempt %+v, want 422 and the start of the answer", first)
+	}
+	for _, want := range []string{"app: dead", "app (replay): done", "no such customer", `"mid": "95.2"`} {
+		if got := operate(t, c, "events", "show", id); !strings.Contains(got, want) {
+			t.Errorf("got the story\n%swant %q in it", got, want)
+		}
 	}
 }
 

@@ -69,7 +69,7 @@ func (c *changeCommand) confirm(cmd *cobra.Command, total admin.Change) error {
 	if c.yes || total.Events <= mostUnasked {
 		return nil
 	}
-	what := fmt.Sprintf("%s %d events%s", c.verb, total.Events, at(&total))
+	what := fmt.Sprintf("%s %s%s", c.verb, events(total.Events), at(&total))
 	in := cmd.InOrStdin()
 	if f, ok := in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return fmt.Errorf("this would %s: confirm it with --yes", what)
@@ -105,8 +105,15 @@ func (c *changeCommand) report(cmd *cobra.Command, sum admin.Change) error {
 		cmd.PrintErrln("No stored event fits.")
 		return nil
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %d events%s\n", verb, sum.Events, at(&sum))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s%s\n", verb, events(sum.Events), at(&sum))
 	return err
+}
+
+func events(n int) string {
+	if n == 1 {
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
 }
 
 // at returns where events are changed.

@@ -15,8 +15,8 @@ import (
 
 func newStatusCommand() *cobra.Command {
 	var (
-		api    adminFlags
-		asJSON bool
+		api             adminFlags
+		asJSON, checked bool
 	)
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -27,9 +27,15 @@ and prints one line per handler, and one per destination of stored events. Count
 start when a handler's configuration is first loaded. REFUSED counts requests that
 failed a check, such as forged ones. With --json, every result has a count of its
 own.
+
+With --check, prints a line for each thing that a person has to look at, and exits
+with 2 if there is any: no handler; every notification fails, or a destination is
+down, for 10 minutes; an event has waited for an hour; dead events; a store that
+fails or is damaged.
 `,
 		Example: `  caddy meta-webhook status
-  caddy meta-webhook status --config /etc/caddy/Caddyfile --json`,
+  caddy meta-webhook status --config /etc/caddy/Caddyfile --json
+  caddy meta-webhook status --check`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command) error {
 			if asJSON {
@@ -43,11 +49,16 @@ own.
 			if err := api.get(admin.StatusPath, nil, &all); err != nil {
 				return err
 			}
+			if checked {
+				return check(cmd, all, time.Now())
+			}
 			return printStatus(cmd.OutOrStdout(), all, time.Now())
 		}),
 	}
 	api.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Print the answer of the admin API, with a count per result")
+	cmd.Flags().BoolVar(&checked, "check", false, "Print only what a person has to look at")
+	cmd.MarkFlagsMutuallyExclusive("json", "check")
 	return cmd
 }
 

@@ -96,6 +96,13 @@ func TestStatusCommandAsksTheAdminAPI(t *testing.T) {
 	if got, err := runStatus(t, "--address", address); !strings.Contains(got, "\nshop ") || err != nil {
 		t.Errorf("got %q, %v, want a table with shop in it", got, err)
 	}
+	if got, err := runStatus(t, "--address", address, "--check"); got != "" || err != nil {
+		t.Errorf("--check: got %q, %v, want nothing", got, err)
+	}
+	answer = `[{"name":"shop","destinations":[{"destination":"app","dead":3}]}]`
+	if got, err := runStatus(t, "--address", address, "--check"); got != "shop: dead events for destination app: 3\n" || err == nil {
+		t.Errorf("--check: got %q, %v, want the dead events and an error", got, err)
+	}
 	answer = "not JSON"
 	if _, err := runStatus(t, "--address", address); err == nil {
 		t.Error("got no error for an answer that is not JSON")
