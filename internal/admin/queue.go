@@ -51,9 +51,10 @@ func (Queue) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision finds the logger.
-func (q *Queue) Provision(ctx caddy.Context) error {
-	q.logger = ctx.Logger()
+// Provision sets up the logger. The context has none for what extends the admin
+// API.
+func (q *Queue) Provision(caddy.Context) error {
+	q.logger = caddy.Log().Named(string(Queue{}.CaddyModule().ID))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/progress"
@@ -19,11 +20,15 @@ import (
 // mostUnasked is how many events are changed without a question.
 const mostUnasked = 100
 
+// pagesInSecond is how many pages the events of a second are spread over, where
+// there is a rate.
+const pagesInSecond = 10
+
 // change counts the events that a query selects, and changes them.
 func (c *changeCommand) change(cmd *cobra.Command, query url.Values) error {
 	query.Set("limit", strconv.Itoa(admin.MaxLimit))
 	query.Set("dry_run", "true")
-	total, err := c.pages(query, func(int) {})
+	total, err := c.pages(query, func(int) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -34,8 +39,17 @@ func (c *changeCommand) change(cmd *cobra.Command, query url.Values) error {
 		return err
 	}
 	query.Del("dry_run")
+	pace := rate.NewLimiter(rate.Inf, admin.MaxLimit)
+	if c.rate > 0 {
+		page := min(max(1, c.rate/pagesInSecond), admin.MaxLimit)
+		query.Set("limit", strconv.Itoa(page))
+		pace = rate.NewLimiter(rate.Limit(c.rate), page)
+	}
 	bar := progress.New(cmd.ErrOrStderr(), total.Events)
-	done, err := c.pages(query, bar.Add)
+	done, err := c.pages(query, func(events int) error {
+		bar.Add(events)
+		return pace.WaitN(cmd.Context(), events)
+	})
 	bar.Clear()
 	if err != nil {
 		if done.Events > 0 {
@@ -47,18 +61,21 @@ func (c *changeCommand) change(cmd *cobra.Command, query url.Values) error {
 }
 
 // pages has the admin API change the events of a query page by page, or count
-// them, and returns the sum.
-func (c *changeCommand) pages(query url.Values, each func(events int)) (sum admin.Change, err error) {
+// them, and returns the sum. It calls a function after each page.
+func (c *changeCommand) pages(query url.Values, each func(events int) error) (sum admin.Change, err error) {
 	query.Del("cursor")
 	for {
 		var page admin.Change
 		if err := c.admin.post(c.path, query, &page); err != nil {
 			return sum, err
 		}
+		events := page.Events
 		page.Events += sum.Events
-		each(page.Events - sum.Events)
 		if sum = page; page.Next == "" {
 			return sum, nil
+		}
+		if err := each(events); err != nil {
+			return sum, err
 		}
 		query.Set("cursor", page.Next)
 	}
