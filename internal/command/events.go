@@ -14,7 +14,7 @@ handlers store for destinations. An event at a destination is
               in its conversation
   under_way   being tried
   done        delivered
-  dead        given up, until it is replayed or discarded
+  dead        given up; it waits for a person to replay or to discard it
   discarded   not to be delivered, as a person has decided
   unmatched   wanted by no destination
 `,

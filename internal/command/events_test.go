@@ -179,7 +179,7 @@ func TestEventsAreDiscarded(t *testing.T) {
 	f.run("events", "discard").want(t, 1, "", "this would be every stored event")
 	f.events = 0
 	f.run("events", "discard", "--kind", "messages").want(t, 0, "", "No stored event fits.")
-	for flag, value := range map[string]string{"--state": "daed", "--since": "yesterday", "--from": "2h", "--until": "noon"} {
+	for flag, value := range map[string]string{"--state": "deaf", "--since": "yesterday", "--from": "2h", "--until": "noon"} {
 		f.run("events", "discard", flag, value).want(t, 1, "", flag+": ")
 		if len(f.calls) != 0 {
 			t.Errorf("%s %s: got the calls %q, want none", flag, value, f.calls)

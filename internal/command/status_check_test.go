@@ -29,10 +29,14 @@ func TestProblems(t *testing.T) {
 		{"dead", shop(admin.Destination{State: admin.StateOpen, Dead: 3}), []string{"shop: dead events for destination crm: 3"}},
 		{"removed", shop(admin.Destination{State: admin.StateUnconfigured, Waiting: 2}), []string{"shop: events that wait for destination crm, which is in no configuration: 2"}},
 		{"removed, and empty", shop(admin.Destination{State: admin.StateUnconfigured}), nil},
-		{"inline", []admin.Status{{Status: observe.Status{Name: "a", FailingSince: before(11 * time.Minute), OldestUndelivered: before(2 * time.Hour)}}, {Status: observe.Status{Name: "b", FailingSince: before(time.Minute)}}},
-			[]string{"a: every notification fails", "a: an event that failed has not been delivered for an hour"}},
-		{"the store", []admin.Status{{Status: observe.Status{Name: "a"}, StoreError: "busy"}, {Status: observe.Status{Name: "b"}, Store: &admin.Store{Damaged: 2}}},
-			[]string{"a: the store fails: busy", "b: damaged batches of stored events: 2"}},
+		{"inline", []admin.Status{
+			{Status: observe.Status{Name: "a", FailingSince: before(11 * time.Minute), OldestUndelivered: before(2 * time.Hour)}},
+			{Status: observe.Status{Name: "b", FailingSince: before(time.Minute)}},
+		}, []string{"a: every notification fails", "a: an event that failed has not been delivered for an hour"}},
+		{"the store", []admin.Status{
+			{Status: observe.Status{Name: "a"}, StoreError: "busy"},
+			{Status: observe.Status{Name: "b"}, Store: &admin.Store{Damaged: 2}},
+		}, []string{"a: the store fails: busy", "b: damaged batches of stored events: 2"}},
 	} {
 		if got := problems(test.all, now); !slices.Equal(got, test.want) {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
