@@ -38,6 +38,7 @@ func (o *Observer) Destination(name string, giveUp time.Duration) *Destination {
 // Attempted states that events were tried, and the cause of the failure, empty
 // after a success.
 func (d *Destination) Attempted(cause string, events int) {
+	d.o.state.changes.Add(1)
 	outcome := outcomeDelivered
 	if cause != "" {
 		outcome = causeLabel(cause)
@@ -74,6 +75,7 @@ func (d *Destination) Died(cause string, events int) {
 // Closed states that the destination is down, and only probed from now on, or
 // that it is up again.
 func (d *Destination) Closed(closed bool, cause string) {
+	d.o.state.changes.Add(1)
 	name, fields := eventUp, d.o.fields(0, zap.String("destination", d.name))
 	if closed {
 		name = eventDown

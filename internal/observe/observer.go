@@ -67,6 +67,7 @@ func (o *Observer) Refused(r *http.Request, reason string, status int, shown ...
 		o.logRefusal(r, reason, status, suppressed, shown)
 		o.emitRefused(r, reason, status, suppressed)
 	}
+	o.state.refuse(r, reason, status)
 	o.answered(r, reason)
 }
 
@@ -122,6 +123,7 @@ func (n *Notification) Repeated(events []event.Event) {
 	n.repeats += len(events)
 	n.o.meter.count(events, outcomeDuplicate)
 	n.o.state.delivered(events)
+	n.o.state.repeat(events)
 }
 
 // Repeats returns how many of the events were delivered before.

@@ -22,6 +22,10 @@ type State struct {
 	lines lineLimit // of the log
 	queue queueWatch
 
+	changes  atomic.Uint64 // of what people see
+	refusals recent[refusalKey, Refusal]
+	repeats  recent[event.ID, Repeat]
+
 	mu               sync.Mutex
 	lastNotification time.Time
 	lastSuccess      time.Time
@@ -86,6 +90,7 @@ func (s *State) end(n *Notification, result string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.active, n)
+	s.changes.Add(1)
 	switch {
 	case result == ResultOK:
 		s.lastSuccess = now
