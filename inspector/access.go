@@ -26,6 +26,8 @@ const (
 	errProxy     refusal = "untrusted_proxy"
 	errHost      refusal = "host_not_allowed"
 	errCrossSite refusal = "cross_site"
+	errOperate   refusal = "operate_off"
+	errToken     refusal = "token_mismatch"
 )
 
 // refuse returns the error that answers a request with a refusal, and logs it.

@@ -72,7 +72,7 @@ func TestWhoMaySeeThePage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := provisioned(t, func(h *Handler) { h.Allow = []string{"192.0.2.7", "fd00::/8"} })
-			for _, target := range []string{"/inspector/events", "/inspector/payload?of=x-1", "/inspector/app.js"} {
+			for _, target := range []string{"/inspector/events", "/inspector/event?id=x-1", "/inspector/destinations", "/inspector/dropped", "/inspector/stream", "/inspector/payload?of=x-1", "/inspector/app.js"} {
 				r := newRequest(http.MethodHead, target, "")
 				for _, change := range tc.changes {
 					change(r)

@@ -10,7 +10,7 @@ import (
 )
 
 // The handler stands in front of whatever answers requests, and behind
-// meta_webhook and whoever asks for a password.
+// meta_webhook and what asks for a password.
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("meta_webhook_inspector", parseCaddyfile)
 	httpcaddyfile.RegisterDirectiveOrder("meta_webhook_inspector", httpcaddyfile.Before, "respond")
@@ -33,6 +33,7 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_events <number>
 //		max_bytes  <size>
 //		allow      <addresses...>
+//		operate
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return caddyblock.Module(d, h.unmarshalOption)
@@ -52,6 +53,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return caddyblock.Value(d, &h.MaxBytes, caddyblock.Size, rule.AtLeastOne)
 	case "allow":
 		return caddyblock.Values(d, &h.Allow, checkAllow)
+	case "operate":
+		return caddyblock.Flag(d, &h.Operate)
 	}
 	return caddyblock.Unrecognized(d, "meta_webhook_inspector", option)
 }

@@ -20,8 +20,9 @@ func TestCaddyfileAndJSONGiveTheSameHandler(t *testing.T) {
 				max_events 50
 				max_bytes  2MiB
 				allow      192.0.2.1 10.0.0.0/8 fd00::/8
+				operate
 			}`,
-			`{"name":"shop","path":"/debug/events","pass":true,"max_events":50,"max_bytes":2097152,"allow":["192.0.2.1","10.0.0.0/8","fd00::/8"]}`,
+			`{"name":"shop","path":"/debug/events","pass":true,"max_events":50,"max_bytes":2097152,"allow":["192.0.2.1","10.0.0.0/8","fd00::/8"],"operate":true}`,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -50,6 +51,7 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		{"path inspector", `path: must be a path such as /inspector, not "inspector"`},
 		{"path /inspector/", `path: must be a path such as /inspector, not "/inspector/"`},
 		{"pass on", "wrong argument count"},
+		{"operate on", "wrong argument count"},
 		{"max_events 0", "max_events: must be at least 1"},
 		{"max_events many", `max_events: must be a whole number, not "many"`},
 		{"max_bytes 0", "max_bytes: must be at least 1"},

@@ -17,7 +17,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	if err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	d := &delivery{received: time.Now(), uri: r.RequestURI, body: body}
+	d := &delivery{received: time.Now(), origin: originOf(r), uri: r.RequestURI, body: body}
 	defer func() { h.journal.add(d, h.MaxEvents, h.MaxBytes) }()
 	if !h.Pass {
 		w.WriteHeader(http.StatusOK)
@@ -25,7 +25,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	}
 	a := &answer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 	defer func() {
-		d.took = time.Since(d.received)
+		d.took, d.start = time.Since(d.received), a.start
 		if a.status != 0 {
 			d.answer = a.status
 		}
@@ -67,10 +67,14 @@ func bodyOf(r *http.Request) ([]byte, error) {
 	return io.ReadAll(body)
 }
 
-// An answer notes the status of the app's answer.
+// keptAnswer is how many bytes of the app's answer are kept.
+const keptAnswer = 1 << 10
+
+// An answer notes the status of the app's answer, and its start.
 type answer struct {
 	*caddyhttp.ResponseWriterWrapper
 	status int
+	start  []byte
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -86,5 +90,6 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
+	a.start = append(a.start, p[:min(len(p), keptAnswer-len(a.start))]...)
 	return a.ResponseWriterWrapper.Write(p)
 }

@@ -1,10 +1,10 @@
 package inspector
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,7 +16,7 @@ func TestDeliveriesAreTakenInPlaceOfTheApp(t *testing.T) {
 		t.Errorf("got %d, want 200", status)
 	}
 	if len(next.bodies) != 0 {
-		t.Errorf("got %q handed on, want nothing without pass", next.bodies)
+		t.Errorf("got %q passed on, want nothing without pass", next.bodies)
 	}
 	records := kept(h)
 	if len(records) != 1 || string(records[0].event) != testEvent {
@@ -27,16 +27,17 @@ func TestDeliveriesAreTakenInPlaceOfTheApp(t *testing.T) {
 func TestPassHandsOnAndRecordsTheAnswer(t *testing.T) {
 	refused := caddyhttp.Error(http.StatusBadGateway, errors.New("connection refused"))
 	for name, tc := range map[string]struct {
-		app  app
-		want string
-		code int
+		app    app
+		answer int
+		state  string
+		error  string
+		code   int
 	}{
-		"200":                 {app{status: 200}, `"answer":200`, 200},
-		"nothing written":     {app{}, `"answer":200`, 200},
-		"500":                 {app{status: 500}, `"answer":500`, 500},
-		"an error":            {app{err: errors.New("no luck")}, `"failure":"no luck"`, 200},
-		"an error of its own": {app{err: refused}, `"answer":502`, 502},
-		"and its text":        {app{err: refused}, `"failure":"connection refused"`, 502},
+		"200":                 {app{status: 200}, 200, stateDone, "", 200},
+		"nothing written":     {app{}, 200, stateDone, "", 200},
+		"500":                 {app{status: 500, says: "oops"}, 500, stateFailed, "", 500},
+		"an error":            {app{err: errors.New("no luck")}, 0, stateFailed, "no luck", 200},
+		"an error of its own": {app{err: refused}, 502, stateFailed, "connection refused", 502},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := provisioned(t, passing)
@@ -44,13 +45,25 @@ func TestPassHandsOnAndRecordsTheAnswer(t *testing.T) {
 				t.Errorf("got %d, want %d", status, tc.code)
 			}
 			if len(tc.app.bodies) != 1 || tc.app.bodies[0] != testEvent {
-				t.Errorf("got %q handed on, want the event", tc.app.bodies)
+				t.Errorf("got %q passed on, want the event", tc.app.bodies)
 			}
 			records := kept(h)
-			if len(records) != 1 || !bytes.Contains(records[0].head, []byte(tc.want)) {
-				t.Errorf("got %d records, the first %s, want one with %s", len(records), records[0].head, tc.want)
+			if len(records) != 1 {
+				t.Fatalf("got %d records, want one", len(records))
+			}
+			got := records[0]
+			if got.row.Status != tc.answer || got.row.State != tc.state || got.row.Error != tc.error || string(got.start) != tc.app.says {
+				t.Errorf("got %+v with the answer %q, want %d, %s, %q and %q", got.row, got.start, tc.answer, tc.state, tc.error, tc.app.says)
 			}
 		})
+	}
+}
+
+func TestOnlyTheStartOfAnAnswerIsKept(t *testing.T) {
+	h := provisioned(t, passing)
+	serve(h, newDelivery(testEvent), &app{says: strings.Repeat("x", 3*keptAnswer)})
+	if got := len(kept(h)[0].start); got != keptAnswer {
+		t.Errorf("got %d bytes of the answer, want %d", got, keptAnswer)
 	}
 }
 
@@ -61,7 +74,7 @@ func TestPassRecordsWhatPanics(t *testing.T) {
 		_ = h.ServeHTTP(httptest.NewRecorder(), newDelivery(testEvent), &app{panics: true})
 		t.Error("got an answer, want the panic of the handler")
 	}()
-	if records := kept(h); len(records) != 1 || !bytes.Contains(records[0].head, []byte(`"failure":"the handler aborted`)) {
+	if records := kept(h); len(records) != 1 || !strings.HasPrefix(records[0].row.Error, "the handler aborted") || records[0].row.State != stateFailed {
 		t.Errorf("got %d records, want one that says so", len(records))
 	}
 }
@@ -75,6 +88,6 @@ func TestBodyThatAnotherHandlerHasReplaced(t *testing.T) {
 		t.Errorf("got %d, want 200", status)
 	}
 	if records := kept(h); len(records) != 1 || string(records[0].event) != testEvent || len(next.bodies) != 1 || next.bodies[0] != testEvent {
-		t.Errorf("got %d records and %q handed on, want the event in both", len(records), next.bodies)
+		t.Errorf("got %d records and %q passed on, want the event in both", len(records), next.bodies)
 	}
 }

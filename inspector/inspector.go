@@ -1,6 +1,6 @@
-// Package inspector is a Caddy HTTP handler that shows the events that
-// meta_webhook delivers on a page, as they arrive. It stands where the app
-// would, or in front of it.
+// Package inspector is a Caddy HTTP handler that tells on a page what becomes
+// of the events that meta_webhook takes: those it delivers inline, as they pass
+// the handler, and those it stores, from the store.
 package inspector
 
 import (
@@ -34,10 +34,16 @@ const (
 	defaultMaxBytes  = 16_000_000
 )
 
-// Handler shows the events that the `meta_webhook` handler in front of it
-// delivers on a page, as they arrive.
+// Handler tells the story of events on a page: what they are, when they came,
+// every attempt to deliver them and what the app has answered, and what was
+// refused or has come again.
 //
-// It stands where the app would, and answers 200 to every event; or, with
+// Where the `meta_webhook` handler of its name has destinations, the page shows
+// what is stored, also of before a restart; with `operate`, events are replayed
+// and discarded there, and destinations paused.
+//
+// Where that handler delivers inline, the page shows what has passed this one,
+// which stands where the app would, and answers 200 to every event; or, with
 // `pass`, in front of the app, and shows what that has answered as well. What
 // is no delivery of `meta_webhook` and does not ask for the page goes to the
 // next handler: only events that `meta_webhook` has let through get onto the
@@ -53,9 +59,12 @@ const (
 // `untrusted_proxy` | The request came through a proxy that is not among the server's `trusted_proxies`
 // `host_not_allowed` | Over plain HTTP, the page was asked for by a name other than `localhost`, which could be any name that was made to resolve to this machine
 // `cross_site` | Another website asked for it
+// `operate_off` | Something was to be changed without `operate`
+// `token_mismatch` | Something was to be changed, but not by the page as it was served since the process began
 type Handler struct {
 	// What ties the page to the events it shows, over reloads of the
-	// configuration, too. Handlers of one name show the same events.
+	// configuration, too: it is the name of the `meta_webhook` handler whose
+	// stored events the page shows. Handlers of one name show the same events.
 	// Default: `default`.
 	Name string `json:"name,omitempty"`
 
@@ -67,8 +76,8 @@ type Handler struct {
 	// is shown once that has answered, with the status of the answer.
 	Pass bool `json:"pass,omitempty"`
 
-	// How many events to keep, in memory. The oldest are dropped first.
-	// Default: 1000.
+	// How many events that were delivered inline to keep, in memory. The oldest
+	// are dropped first. Default: 1000.
 	MaxEvents int `json:"max_events,omitempty"`
 
 	// About how many bytes of them to keep. What is delivered in one request
@@ -82,6 +91,10 @@ type Handler struct {
 	// the client has reported itself. A client behind a proxy is not on this
 	// machine, wherever the proxy is. Default: no one else.
 	Allow []string `json:"allow,omitempty"`
+
+	// Let everybody who may see the page replay and discard stored events, and
+	// pause destinations. Default: the page only shows.
+	Operate bool `json:"operate,omitempty"`
 
 	allowed  []netip.Prefix
 	journal  *journal

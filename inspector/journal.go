@@ -19,18 +19,18 @@ var journals = caddy.NewUsagePool()
 type journal struct {
 	name  string
 	epoch string // tells the journal of this process from that of the one before
+	token string // that a page shows which may change something
 
-	mu      sync.Mutex
-	events  []record // the oldest first
-	bytes   int64    // that they take
-	last    uint64   // the number of the event that came last
-	changed chan struct{}
+	mu     sync.Mutex
+	events []record // the oldest first
+	bytes  int64    // that they take
+	last   uint64   // the number of the event that came last
 }
 
 // openJournal returns the journal of a name.
 func openJournal(name string) (*journal, error) {
 	j, _, err := journals.LoadOrNew(name, func() (caddy.Destructor, error) {
-		return &journal{name: name, epoch: rand.Text()[:8], changed: make(chan struct{})}, nil
+		return &journal{name: name, epoch: rand.Text()[:8], token: rand.Text()}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -66,22 +66,27 @@ func (j *journal) add(d *delivery, most int, room int64) {
 	}
 	clear(j.events[:drop])
 	j.events = j.events[drop:]
-	close(j.changed)
-	j.changed = make(chan struct{})
 }
 
-// since returns events that came after the one of a number, the oldest first
-// and no more than fit into some bytes, and what is closed when there are
-// more.
-func (j *journal) since(number uint64, most int64) ([]record, <-chan struct{}) {
+// before returns events that came before the one of a number, the latest
+// first, up to most of them. The number 0 is for all.
+func (j *journal) before(number uint64, most int) []record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	first := j.index(number + 1)
-	end := first
-	for size := int64(0); end < len(j.events) && (end == first || size < most); end++ {
-		size += j.events[end].size
+	end := len(j.events)
+	if number != 0 {
+		end = j.index(number)
 	}
-	return slices.Clone(j.events[first:end]), j.changed
+	found := slices.Clone(j.events[max(0, end-most):end])
+	slices.Reverse(found)
+	return found
+}
+
+// count returns how many events have ever come.
+func (j *journal) count() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last
 }
 
 // find returns the event of a number, if it is still there.

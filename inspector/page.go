@@ -18,6 +18,7 @@ var files embed.FS
 type resource struct {
 	serve      func(w http.ResponseWriter, r *http.Request) error
 	isDocument bool // which a browser may be sent to by a link
+	operates   bool // changes something, by POST
 }
 
 // mediaTypes are those of the page's files.
@@ -41,13 +42,23 @@ func (h *Handler) resource(at string) *resource {
 	}
 	switch name {
 	case "":
-		return &resource{serve: serveFile("index.html"), isDocument: true}
+		return &resource{serve: h.serveDocument, isDocument: true}
 	case "events":
 		return &resource{serve: h.serveEvents}
+	case "event":
+		return &resource{serve: h.serveEvent}
 	case "payload":
 		return &resource{serve: h.servePayload}
+	case "destinations":
+		return &resource{serve: h.serveDestinations}
+	case "dropped":
+		return &resource{serve: h.serveDropped}
+	case "stream":
+		return &resource{serve: h.serveStream}
+	case "operate":
+		return &resource{serve: h.serveOperation, operates: true}
 	}
-	if mediaTypes[path.Ext(name)] == "" || strings.Contains(name, "/") || name == "index.html" {
+	if mediaTypes[path.Ext(name)] == "" || strings.Contains(name, "/") || name == document {
 		return nil
 	}
 	if f, err := files.Open("page/" + name); err != nil || f.Close() != nil {
@@ -74,6 +85,13 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, part *resour
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Cache-Control", "no-store")
+	if part.operates {
+		if r.Method != http.MethodPost {
+			header.Set("Allow", http.MethodPost)
+			return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
+		}
+		return part.serve(w, r)
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
 		return caddyhttp.Error(http.StatusMethodNotAllowed, nil)
@@ -82,13 +100,37 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, part *resour
 }
 
 // redirect sends the browser to a path relative to the one it asked for, which
-// may be another than the one that has got here.
+// may be another than the one that has got here. What the page is to show is
+// in the query.
 func redirect(to string) func(w http.ResponseWriter, r *http.Request) error {
-	return func(w http.ResponseWriter, _ *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
 		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusFound)
 		return nil
 	}
+}
+
+const (
+	document = "index.html"
+
+	// noToken is where the document has the token, if it has one.
+	noToken = `<meta name="operate" content="">`
+)
+
+// serveDocument serves the document: with the token, to a page that may
+// change something.
+func (h *Handler) serveDocument(w http.ResponseWriter, r *http.Request) error {
+	text, err := files.ReadFile("page/" + document)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	if h.Operate {
+		text = bytes.Replace(text, []byte(noToken), []byte(`<meta name="operate" content="`+h.journal.token+`">`), 1)
+	}
+	return serveContent(w, r, mediaTypes[path.Ext(document)], text)
 }
 
 func serveFile(name string) func(w http.ResponseWriter, r *http.Request) error {
@@ -97,26 +139,12 @@ func serveFile(name string) func(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return caddyhttp.Error(http.StatusInternalServerError, err)
 		}
-		w.Header().Set("Content-Type", mediaTypes[path.Ext(name)])
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
-		return nil
+		return serveContent(w, r, mediaTypes[path.Ext(name)], text)
 	}
 }
 
-// servePayload serves the body of the delivery that an event was in, byte for
-// byte, for download.
-func (h *Handler) servePayload(w http.ResponseWriter, r *http.Request) error {
-	id := r.URL.Query().Get("of")
-	number, ok := h.journal.number(id)
-	if !ok {
-		return caddyhttp.Error(http.StatusNotFound, nil)
-	}
-	found, ok := h.journal.find(number)
-	if !ok || found.body == nil {
-		return caddyhttp.Error(http.StatusNotFound, nil)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", `attachment; filename="event-`+h.journal.id(number)+`.json"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(found.body))
+func serveContent(w http.ResponseWriter, r *http.Request, mediaType string, content []byte) error {
+	w.Header().Set("Content-Type", mediaType)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	return nil
 }

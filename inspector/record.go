@@ -3,20 +3,24 @@ package inspector
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
 )
 
 // A delivery is one request with events in it.
 type delivery struct {
 	received time.Time
+	origin   []byte // what people may see of the request beside its body, in JSON
 	uri      string
 	body     []byte // as the app gets it
 
 	// of the app, if it was asked
 	answer  int
+	start   []byte // of the answer's body
 	took    time.Duration
 	failure string
 }
@@ -55,14 +59,14 @@ func (d *delivery) events() (mode string, events [][]byte) {
 
 // attributes are what the page shows of a CloudEvent.
 type attributes struct {
-	SpecVersion string `json:"specversion"`
-	ID          string `json:"id"`
-	Type        string `json:"type"`
-	Subject     string `json:"subject"`
-	Time        string `json:"time"`
-	Object      string `json:"metaobject"`
-	Entry       string `json:"metaentry"`
-	Field       string `json:"metafield"`
+	SpecVersion  string `json:"specversion"`
+	ID           string `json:"id"`
+	Type         string `json:"type"`
+	Subject      string `json:"subject"`
+	Conversation string `json:"partitionkey"`
+	Object       string `json:"metaobject"`
+	Entry        string `json:"metaentry"`
+	Field        string `json:"metafield"`
 }
 
 func isCloudEvent(body []byte) bool {
@@ -70,40 +74,39 @@ func isCloudEvent(body []byte) bool {
 	return json.Unmarshal(body, &a) == nil && a.SpecVersion != ""
 }
 
-// A record is one event of a delivery, as the page gets it.
+// shown are the headers of a delivery that people may see. The others may be a
+// signature, or anything that a handler in between has added.
+var shown = []string{
+	"Content-Type", "User-Agent", "Webhook-Id", "Idempotency-Key", "Webhook-Attempt", "Webhook-Replay",
+	"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Traceparent", "Tracestate",
+}
+
+// originOf returns what people may see of a delivery beside its body, as the
+// admin API shows it of a stored one.
+func originOf(r *http.Request) []byte {
+	header := make(http.Header)
+	for _, name := range shown {
+		if values, ok := r.Header[name]; ok {
+			header[name] = values
+		}
+	}
+	text, _ := json.Marshal(map[string]any{"uri": r.RequestURI, "host": r.Host, "remote": r.RemoteAddr, "proto": r.Proto, "header": header})
+	return text // strings never fail
+}
+
+// A record is one event of a delivery.
 type record struct {
 	number uint64
-	head   []byte // a head, in JSON
+	row    row    // without what is in the event's data
+	origin []byte // of the delivery
 	event  []byte // the CloudEvent, nil if it was too large
 	body   []byte // of the delivery, nil if it was too large
+	start  []byte // of the app's answer
 	size   int64  // in bytes, of what goes with it
 }
 
-// A head is what the page shows of an event beside its payload.
-type head struct {
-	Received time.Time `json:"received"`
-	URI      string    `json:"uri"`
-	Mode     string    `json:"mode"`
-	Events   int       `json:"events"` // of the delivery
-	Size     int       `json:"size"`   // of the event, in bytes
-	TooLarge bool      `json:"too_large,omitempty"`
-
-	ID      string `json:"id,omitempty"`
-	Type    string `json:"type,omitempty"`
-	Subject string `json:"subject,omitempty"`
-	Time    string `json:"time,omitempty"`
-	Object  string `json:"object"`
-	Kind    string `json:"kind"`
-	Entry   string `json:"entry,omitempty"`
-	Field   string `json:"field,omitempty"`
-
-	Answer  int     `json:"answer,omitempty"`
-	Took    float64 `json:"took,omitempty"` // in milliseconds
-	Failure string  `json:"failure,omitempty"`
-}
-
 // overhead is about what a record takes beside its bytes.
-const overhead = 256
+const overhead = 600
 
 // records returns a record of each event of the delivery. One whose body takes
 // more than room bytes is recorded without it.
@@ -113,8 +116,9 @@ func (d *delivery) records(room int64) []record {
 	records := make([]record, len(events))
 	for i, e := range events {
 		r := &records[i]
-		r.head = d.head(mode, len(events), e, tooLarge)
-		r.size = overhead + int64(len(r.head))
+		r.row, r.origin, r.start = d.row(e), d.origin, d.start
+		r.row.Mode, r.row.Events = mode, len(events)
+		r.size = overhead + int64(r.row.bytes()) + int64(len(d.origin)+len(d.start))
 		if tooLarge {
 			continue
 		}
@@ -129,37 +133,33 @@ func (d *delivery) records(room int64) []record {
 	return records
 }
 
-// head returns the head of one of the events, in JSON.
-func (d *delivery) head(mode string, events int, e []byte, tooLarge bool) []byte {
+// row returns the row of one of the events.
+func (d *delivery) row(e []byte) row {
 	var a attributes
 	_ = json.Unmarshal(e, &a) // anything but a CloudEvent has no attributes
-	h := head{
-		Received: d.received.UTC(),
-		URI:      d.uri,
-		Mode:     mode,
-		Events:   events,
-		Size:     len(e),
-		TooLarge: tooLarge,
+	r := row{
+		Event: admin.Event{
+			ID: a.ID, State: stateDone,
+			Object: a.Object, Entry: a.Entry, Field: a.Field, Kind: a.Type[strings.LastIndexByte(a.Type, '.')+1:],
+			Subject: a.Subject, Conversation: a.Conversation,
+			Received: d.received.UTC(), Attempts: 1, Tried: d.received.UTC(), Took: d.took.Seconds(),
+			Status: d.answer, Error: d.failure, Size: len(e),
+		},
+		URI: d.uri,
+	}
+	if d.failure != "" || d.answer != 0 && (d.answer < 200 || d.answer > 299) {
+		r.State = stateFailed
+	}
+	if r.Object == "" {
+		r.Object = "unknown"
+	}
+	if r.Kind == "" {
+		r.Kind = "unrecognized"
+	}
+	return r
+}
 
-		ID:      a.ID,
-		Type:    a.Type,
-		Subject: a.Subject,
-		Time:    a.Time,
-		Object:  a.Object,
-		Kind:    a.Type[strings.LastIndexByte(a.Type, '.')+1:],
-		Entry:   a.Entry,
-		Field:   a.Field,
-
-		Answer:  d.answer,
-		Took:    float64(d.took.Microseconds()) / 1000,
-		Failure: d.failure,
-	}
-	if h.Object == "" {
-		h.Object = "unknown"
-	}
-	if h.Kind == "" {
-		h.Kind = "unrecognized"
-	}
-	text, _ := json.Marshal(h) // cannot fail
-	return text
+// bytes returns about how much memory the texts of the row take.
+func (r *row) bytes() int {
+	return len(r.ID) + len(r.Object) + len(r.Entry) + len(r.Field) + len(r.Kind) + len(r.Subject) + len(r.Conversation) + len(r.Error) + len(r.URI)
 }

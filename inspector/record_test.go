@@ -1,25 +1,17 @@
 package inspector
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
 )
 
 func recordsOf(t *testing.T, body string) []record {
 	t.Helper()
 	d := delivery{received: time.Unix(1, 0), uri: "/webhooks", body: []byte(body)}
 	return d.records(1 << 20)
-}
-
-func headOf(t *testing.T, r record) head {
-	t.Helper()
-	var h head
-	if err := json.Unmarshal(r.head, &h); err != nil {
-		t.Fatal(err)
-	}
-	return h
 }
 
 func TestModesAreToldApart(t *testing.T) {
@@ -44,7 +36,7 @@ func TestModesAreToldApart(t *testing.T) {
 			records := recordsOf(t, tc.body)
 			var kinds []string
 			for _, r := range records {
-				h := headOf(t, r)
+				h := r.row
 				if h.Mode != tc.mode || h.Events != len(records) || h.URI != "/webhooks" {
 					t.Errorf("got %+v, want mode %s and %d events", h, tc.mode, len(records))
 				}
@@ -60,12 +52,14 @@ func TestModesAreToldApart(t *testing.T) {
 	}
 }
 
-func TestHeadSaysWhatTheEventSays(t *testing.T) {
-	got := headOf(t, recordsOf(t, testEvent)[0])
-	want := head{
-		Received: time.Unix(1, 0).UTC(), URI: "/webhooks", Mode: modeEach, Events: 1, Size: len(testEvent),
-		ID: "0123", Type: "com.facebook.page.feed", Subject: "44_55", Time: "2026-01-01T00:00:00Z",
-		Object: "page", Kind: "feed", Entry: "1", Field: "feed",
+func TestRowSaysWhatTheEventSays(t *testing.T) {
+	got := recordsOf(t, testEvent)[0].row
+	want := row{
+		Event: admin.Event{
+			ID: "0123", State: stateDone, Object: "page", Kind: "feed", Entry: "1", Field: "feed", Subject: "44_55",
+			Received: time.Unix(1, 0).UTC(), Tried: time.Unix(1, 0).UTC(), Attempts: 1, Size: len(testEvent),
+		},
+		URI: "/webhooks", Mode: modeEach, Events: 1,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -75,8 +69,21 @@ func TestHeadSaysWhatTheEventSays(t *testing.T) {
 func TestWhatIsTooLargeIsRecordedWithoutIt(t *testing.T) {
 	d := delivery{body: []byte("[" + testEvent + "," + testEvent + "]")}
 	for _, r := range d.records(int64(len(d.body) - 1)) {
-		if h := headOf(t, r); !h.TooLarge || h.ID != "0123" || r.event != nil || r.body != nil {
-			t.Errorf("got %s with %d bytes, want the head alone", r.head, len(r.event))
+		if r.row.ID != "0123" || r.event != nil || r.body != nil {
+			t.Errorf("got %+v with %d bytes, want the row alone", r.row, len(r.event))
 		}
+	}
+}
+
+// TestSignaturesAreNotShown has a delivery with everything that a signature, or
+// the secret of another handler, may be in.
+func TestSignaturesAreNotShown(t *testing.T) {
+	r := newDelivery(testEvent)
+	for _, name := range []string{"X-Hub-Signature-256", "Webhook-Signature", "Authorization", "Cookie", "X-Api-Key"} {
+		r.Header.Set(name, "hidden")
+	}
+	r.Header.Set("Webhook-Id", "0123")
+	if got := string(originOf(r)); strings.Contains(got, "hidden") || !strings.Contains(got, `"Webhook-Id":["0123"]`) {
+		t.Errorf("got %s, want the id and nothing hidden", got)
 	}
 }

@@ -1,7 +1,6 @@
 package inspector
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,89 +11,66 @@ const (
 	// milliseconds.
 	reconnect = 500
 
+	// attention is how often a stream looks whether anything has happened. It
+	// is what has a page not ask more often.
+	attention = 400 * time.Millisecond
+
 	// keepAlive is how often a silent stream shows that it lives.
 	keepAlive = 15 * time.Second
 
 	// patience is how long a page may take to read what it is sent.
 	patience = 10 * time.Second
-
-	// chunk is about how many bytes are sent at once.
-	chunk = 256 << 10
 )
 
-// serveEvents streams the events, those that are kept first, as server-sent
-// events. A page that comes back names the last event it has seen, and gets
-// those after it.
-func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) error {
+// serveStream tells a page when there is something new to ask for, as
+// server-sent events.
+func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // says to proxies that know it what the type means
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	last := r.Header.Get("Last-Event-ID")
-	if last == "" {
-		last = r.URL.Query().Get("after")
-	}
-	number, _ := h.journal.number(last) // of another journal, nothing has been seen
-
-	var out bytes.Buffer
-	fmt.Fprintf(&out, "retry: %d\nevent: hello\ndata: {\"max_events\":%d,\"max_bytes\":%d}\n\n", reconnect, h.MaxEvents, h.MaxBytes)
-	ticker := time.NewTicker(keepAlive)
+	ticker := time.NewTicker(attention)
 	defer ticker.Stop()
+	seen, settling, sent := h.version(), false, time.Now()
+	message := fmt.Sprintf("retry: %d\nevent: hello\ndata: {\"stored\":%t,\"max_events\":%d}\n\n", reconnect, h.view().IsStored(), h.MaxEvents)
 	for {
-		select {
-		case <-h.stopping:
-			return nil
-		case <-r.Context().Done():
-			return nil
-		default:
-		}
-		records, changed := h.journal.since(number, chunk)
-		for i := range records {
-			h.appendEvent(&out, &records[i])
-			number = records[i].number
-		}
-		if out.Len() > 0 {
-			if err := send(w, out.Bytes()); err != nil {
+		if message != "" {
+			if send(w, message) != nil {
 				return nil // the client is gone
 			}
-			out.Reset()
-		}
-		if len(records) > 0 {
-			continue // there may be more
+			message, sent = "", time.Now()
 		}
 		select {
-		case <-changed:
 		case <-ticker.C:
-			out.WriteString(": \n\n")
 		case <-h.stopping:
+			return nil
 		case <-r.Context().Done():
+			return nil
+		}
+		// the change that an attempt makes is noticed before it is in the store:
+		// the last change is sent once more
+		version := h.version()
+		if version != seen || settling {
+			message = "event: changed\ndata: {}\n\n"
+			seen, settling = version, version != seen
+		} else if time.Since(sent) >= keepAlive {
+			message = ": \n\n"
 		}
 	}
 }
 
-// send sends what there is, and waits for it no longer than patience.
-func send(w http.ResponseWriter, p []byte) error {
+// A version is what has happened so far, as numbers that grow.
+type version struct{ journal, changes uint64 }
+
+func (h *Handler) version() version { return version{h.journal.count(), h.view().Changes()} }
+
+// send sends a message, and waits for it no longer than patience.
+func send(w http.ResponseWriter, message string) error {
 	ctrl := http.NewResponseController(w)
 	_ = ctrl.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := w.Write(p); err != nil {
+	if _, err := w.Write([]byte(message)); err != nil {
 		return err
 	}
 	return ctrl.Flush()
-}
-
-// appendEvent appends an event as the stream has it: its head in one line, and
-// its payload in those after it.
-func (h *Handler) appendEvent(out *bytes.Buffer, r *record) {
-	fmt.Fprintf(out, "id: %s\ndata: ", h.journal.id(r.number))
-	out.Write(r.head)
-	if r.event != nil {
-		// a line may end in any of these
-		text := bytes.ReplaceAll(bytes.ReplaceAll(r.event, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
-		for line := range bytes.SplitSeq(text, []byte("\n")) {
-			out.WriteString("\ndata: ")
-			out.Write(line)
-		}
-	}
-	out.WriteString("\n\n")
 }

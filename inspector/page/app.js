@@ -1,129 +1,203 @@
-// The page: events come from the stream, wait for the next frame, and are then
-// shown all at once, so that a flood of them costs no more than a few frames.
+// The page: the gateway tells when there is something new, and the page asks
+// for as much of it as is in sight.
 
-import { element } from "./dom.js";
+import { get as ask, mayOperate } from "./api.js";
+import { Detail } from "./detail.js";
+import { panels } from "./destinations.js";
+import { showDropped } from "./dropped.js";
+import { Feed } from "./feed.js";
+import { Filters, replace } from "./filters.js";
 import { List } from "./list.js";
-import { filter, Store } from "./store.js";
+import { bulk, discardOne, pause, replayOne } from "./operate.js";
 import { connect } from "./stream.js";
+import { moment } from "./time.js";
 
 const get = (id) => document.getElementById(id);
-const [state, count, object, kind, text, pause, empty, nothing] = [
-	"state", "count", "object", "kind", "text", "pause", "empty", "nothing",
+const [state, count, freeze, empty, nothing, progress, destinations, dropped, droppedButton, bar] = [
+	"state", "count", "freeze", "empty", "nothing", "progress", "destinations", "dropped", "dropped-button", "bulk",
 ].map(get);
 
-const store = new Store();
-const list = new List(get("list"), get("more"), store);
+const poll = 5000; // milliseconds: what no change tells of, such as a time that has come
 
-let paused = false;
-let waiting = []; // events that are not shown yet
-let chars = 0; // of their payloads
-let bounds = { max_events: 1000, max_bytes: 16e6 };
-let frame = 0;
-let matches = filter({ object: "", kind: "", text: "" });
+let frozen = false;
+let isStored = false;
+let known = []; // the destinations' names
+const operates = mayOperate();
 
-connect("events", {
-	event(event) {
-		waiting.push(event);
-		chars += event.payload.length;
-		while (waiting.length > 1 && (waiting.length > bounds.max_events || chars > bounds.max_bytes)) {
-			chars -= waiting.shift().payload.length;
-		}
-		schedule();
-	},
-	bounds(b) {
-		bounds = store.bounds = b;
-	},
+const filters = new Filters(() => reload());
+const list = new List(get("list"));
+const feed = new Feed((added = 0) => show(added));
+const detail = new Detail(get("detail"), {
+	closed: () => open(""),
+	open: (id) => open(id),
+	...(operates ? { replay: (story, to) => replayOne(story, to).then(changed), discard: (story, delivery) => discardOne(story, delivery).then(changed) } : {}),
+});
+
+const offer = bulk(bar, {
+	query: () => filters.fixed, text: () => filters.text, destinations: () => known, chosen: () => filters.destination, done: changed,
+});
+
+let loaded; // the query of what is shown
+
+function reload() {
+	if (loaded !== filters.query) {
+		loaded = filters.query;
+		list.set([]);
+		feed.reset(loaded);
+	}
+	showEvent();
+}
+
+function show(added) {
+	list.set(feed.rows, added);
+	filters.offerKinds(feed.rows.slice(0, 200).map((row) => row.kind));
+	const n = feed.rows.length;
+	count.textContent = `${n.toLocaleString("en")}${feed.hasMore ? "+" : ""} ${n === 1 && !feed.hasMore ? "event" : "events"}`;
+	const isEmpty = n === 0 && !feed.hasMore;
+	const isFiltered = filters.query !== "";
+	empty.hidden = !isEmpty || isFiltered || !dropped.hidden;
+	nothing.hidden = !isEmpty || !isFiltered || !dropped.hidden;
+	progress.textContent = feed.failure ? `${feed.failure}, trying again` : feed.searched ? `searched back to ${moment(feed.searched)} …` : "";
+	bar.hidden = !operates || !isStored || n === 0 || !dropped.hidden;
+	offer();
+	more();
+}
+
+function more() {
+	if (feed.hasMore && list.isNearEnd && feed.failure === "") {
+		feed.more();
+	}
+}
+list.onscroll = more;
+
+// changed asks for what is new, one request after another.
+let asking = false;
+let again = false;
+async function changed() {
+	if (asking) {
+		again = true;
+		return;
+	}
+	asking = true;
+	try {
+		do {
+			again = false;
+			await Promise.all([
+				frozen ? undefined : feed.refresh(list.inSight),
+				detail.refresh(),
+				refreshDestinations(),
+				dropped.hidden ? undefined : showDropped(dropped, open).catch(() => undefined),
+			]);
+		} while (again);
+	} finally {
+		asking = false;
+	}
+}
+
+async function refreshDestinations() {
+	let all;
+	try {
+		all = await ask("destinations");
+	} catch {
+		return;
+	}
+	isStored = all.stored;
+	known = all.destinations.map((d) => d.destination);
+	filters.offer(isStored, known);
+	panels(destinations, all.destinations, {
+		show: (destination, state) => {
+			showList();
+			filters.set({ destination, state });
+		},
+		pause: operates ? (destination, paused) => Promise.resolve(pause(destination, paused)).then(changed, changed) : undefined,
+	});
+}
+
+connect("stream", {
+	hello: (h) => filters.offer(h.stored, known),
+	changed,
 	state(s) {
 		state.textContent = state.dataset.state = s;
 	},
 });
+setInterval(() => document.hidden || changed(), poll);
 
-// schedule has the page updated, in the next frame or, where the browser makes
-// none because nobody looks, a second later.
-function schedule() {
-	if (frame !== 0) {
-		return;
+// open shows an event, or none.
+function open(id) {
+	const address = new URLSearchParams(location.search);
+	if (id === (address.get("event") ?? "")) {
+		return showEvent();
 	}
-	const update = () => {
-		cancelAnimationFrame(frame);
-		clearTimeout(timer);
-		frame = 0;
-		show();
-	};
-	const timer = setTimeout(update, 1000);
-	frame = requestAnimationFrame(update);
+	if (id) {
+		address.set("event", id);
+	} else {
+		address.delete("event");
+	}
+	history.pushState(null, "", `?${address}`);
+	showEvent();
+	return undefined;
 }
 
-function show() {
-	if (!paused && waiting.length > 0) {
-		const events = waiting;
-		waiting = [];
-		chars = 0;
-		store.add(events);
-		offer(object, events.map((event) => event.object));
-		offer(kind, events.map((event) => event.kind));
-		list.add(events);
-	}
-	tell();
-}
-
-// offer adds values to a choice, in order.
-function offer(select, values) {
-	const known = new Set([...select.options].map((option) => option.value));
-	for (const value of new Set(values)) {
-		if (known.has(value) || known.size > 200) {
-			continue;
+// showEvent shows the event in the address.
+function showEvent() {
+	const id = new URLSearchParams(location.search).get("event") ?? "";
+	list.mark(id);
+	get("columns").classList.toggle("split", id !== "");
+	document.body.classList.toggle("reading", id !== "");
+	if (id) {
+		detail.open(id);
+	} else {
+		const had = get("detail").contains(document.activeElement);
+		detail.close();
+		if (had) {
+			list.focus();
 		}
-		known.add(value);
-		const option = element("option", "", value);
-		option.value = value;
-		select.insertBefore(option, [...select.options].find((other) => other.value > value) ?? null);
 	}
+	list.render();
 }
 
-// tell says how many events there are.
-function tell() {
-	const isFiltered = object.value !== "" || kind.value !== "" || text.value.trim() !== "";
-	const events = (n) => `${n.toLocaleString("en")} ${n === 1 ? "event" : "events"}`;
-	let told = isFiltered ? `${store.count(matches).toLocaleString("en")} of ${events(store.size)}` : events(store.size);
-	if (paused) {
-		told += `, ${waiting.length.toLocaleString("en")} waiting`;
+get("list").addEventListener("click", (e) => {
+	const link = e.target.closest("a.row");
+	if (link && !e.ctrlKey && !e.metaKey && !e.shiftKey && e.button === 0) {
+		e.preventDefault();
+		open(link.dataset.event);
 	}
-	count.textContent = told;
-	empty.hidden = store.size > 0;
-	nothing.hidden = store.size === 0 || !list.isEmpty;
-}
-
-function refilter() {
-	matches = filter({ object: object.value, kind: kind.value, text: text.value });
-	list.render(matches);
-	tell();
-}
-
-let typing = 0;
-text.addEventListener("input", () => {
-	clearTimeout(typing);
-	typing = setTimeout(refilter, 150);
 });
-object.addEventListener("change", refilter);
-kind.addEventListener("change", refilter);
 
-function togglePause() {
-	paused = !paused;
-	pause.setAttribute("aria-pressed", String(paused));
-	pause.textContent = paused ? "Resume" : "Pause";
-	show();
+function toggleFreeze() {
+	frozen = !frozen;
+	freeze.setAttribute("aria-pressed", String(frozen));
+	freeze.textContent = frozen ? "Unfreeze" : "Freeze";
+	changed();
 }
-pause.addEventListener("click", togglePause);
+freeze.addEventListener("click", toggleFreeze);
+
+// showList shows the events, and showRefused what was dropped.
+function showList(isList = true) {
+	dropped.hidden = isList;
+	get("list").hidden = !isList;
+	droppedButton.setAttribute("aria-pressed", String(!isList));
+	const address = new URLSearchParams(location.search);
+	if (isList) {
+		address.delete("view");
+	} else {
+		address.set("view", "dropped");
+		showDropped(dropped, open).catch(() => undefined);
+	}
+	replace(address);
+	show(0);
+}
+droppedButton.addEventListener("click", () => showList(!dropped.hidden));
 
 const shortcuts = {
 	j: () => list.move(1),
 	k: () => list.move(-1),
-	p: togglePause,
-	"/": () => text.focus(),
+	f: toggleFreeze,
+	"/": () => get("f-text").focus(),
+	Escape: () => open(""),
 };
 document.addEventListener("keydown", (e) => {
-	if (e.ctrlKey || e.metaKey || e.altKey) {
+	if (e.ctrlKey || e.metaKey || e.altKey || get("dialog").open) {
 		return;
 	}
 	if (e.target.matches("input, select, textarea")) {
@@ -138,4 +212,7 @@ document.addEventListener("keydown", (e) => {
 	}
 });
 
-tell();
+refreshDestinations().finally(() => {
+	showList(new URLSearchParams(location.search).get("view") !== "dropped");
+	reload();
+});

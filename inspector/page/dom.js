@@ -38,3 +38,25 @@ export async function copy(text) {
 		return done;
 	}
 }
+
+// said has a button say something for a moment.
+export function said(b, text) {
+	const was = b.dataset.says ?? b.textContent;
+	b.dataset.says = was;
+	b.textContent = text;
+	setTimeout(() => (b.textContent = was), 1500);
+}
+
+// svg returns a new element of a drawing, with attributes.
+export function svg(name, attributes = {}) {
+	const e = document.createElementNS("http://www.w3.org/2000/svg", name);
+	for (const [key, value] of Object.entries(attributes)) {
+		e.setAttribute(key, value);
+	}
+	return e;
+}
+
+// cut returns a text that is no longer than some characters.
+export function cut(text, longest = 200) {
+	return text.length > longest ? text.slice(0, longest) + "…" : text;
+}

@@ -1,117 +1,63 @@
-// One event in the list: a line, and below it, once it is opened, the whole.
+// One event in the list: who, what, where to, and how it went.
 
-import { button, copy, element } from "./dom.js";
-import { tree } from "./tree.js";
-
-const longest = 200; // characters of anything in the line
+import { cut, element } from "./dom.js";
+import { words } from "./filters.js";
+import { ago, moment, when } from "./time.js";
 
 // row returns the list item of an event.
 export function row(event) {
 	const item = element("li");
-	const details = element("details", "event");
-	details.dataset.key = event.key;
-	details.append(line(event));
-	if (event.open) {
-		details.open = true;
-		details.append(body(event));
+	const link = element("a", "row");
+	link.href = `?${new URLSearchParams({ event: event.id || event.key })}`;
+	link.dataset.event = event.id || event.key;
+	const time = element("time", "time", moment(event.received));
+	time.dateTime = event.received;
+	time.title = `received ${when(event.received)}`;
+	const what = element("span", "what");
+	if (event.sender) {
+		what.append(element("b", "sender", cut(event.sender)), " ");
 	}
-	details.addEventListener("toggle", () => {
-		event.open = details.open;
-		if (details.open && details.children.length === 1) {
-			details.append(body(event));
-		}
-	});
-	item.append(details);
+	what.append(element("span", "text", event.text ? cut(event.text) : event.original ? "notification" : event.sender ? "" : cut(event.kind)));
+	const facts = element("span", "facts");
+	facts.append(element("span", "kind", cut(event.kind || "several kinds")), element("span", "object", cut(event.object || "")));
+	if (event.subject || event.conversation) {
+		facts.append(element("span", "id", cut(event.subject || event.conversation)));
+	}
+	link.append(time, chip(event), what, facts, element("span", "to", event.destination ?? (event.mode ? delivered(event) : "")), outcome(event));
+	item.append(link);
 	return item;
 }
 
-function line(event) {
-	const summary = element("summary");
-	const time = element("time", "time", clock(event.received));
-	time.dateTime = event.received.toISOString();
-	time.title = `received ${event.received.toLocaleString()}`;
-	summary.append(
-		time,
-		element("span", "object", short(event.object)),
-		element("span", "kind", short(event.kind)),
-		element("span", "id", event.id ? short(event.id) : ""),
-		element("span", "mode", delivered(event)),
-	);
-	if (event.answer || event.failure) {
-		summary.append(element("span", failed(event) ? "answer failed" : "answer", String(event.answer || "failed")));
+// chip returns what shows the state of an event.
+export function chip(event) {
+	const e = element("span", "chip", words(event.state));
+	e.dataset.state = event.state;
+	if (event.replay) {
+		e.append(element("span", "again", " replay"));
 	}
-	return summary;
+	return e;
 }
 
-function body(event) {
-	const box = element("div", "body");
-	const facts = element("dl");
-	const fact = (name, value) => {
-		if (value) {
-			const pair = element("div");
-			pair.append(element("dt", "", name), element("dd", "", value));
-			facts.append(pair);
-		}
-	};
-	if (event.too_large) { // of what there is to say, the payload says nothing
-		fact("id", event.id);
-		fact("type", event.type);
-		fact("time", event.time);
-		fact("entry", event.entry);
-		fact("field", event.field);
-		fact("subject", event.subject);
+// outcome returns how the last attempt went.
+function outcome(event) {
+	const failed = event.cause || event.state === "failed";
+	const e = element("span", failed ? "outcome failed" : "outcome");
+	const parts = [];
+	if (event.status || event.cause || event.error) {
+		parts.push(String(event.status || event.cause || "failed"));
 	}
-	fact("received", event.received.toISOString());
-	fact("delivered", `${delivered(event)}, to ${event.uri}`);
-	fact("size", bytes(event.size));
-	if (event.answer || event.failure) {
-		const how = [event.answer, event.failure].filter(Boolean).join(": ");
-		fact("answer", `${how}, after ${event.took ?? 0} ms`);
+	if (event.attempts > 1) {
+		parts.push(`×${event.attempts}`);
 	}
-	box.append(facts);
-	if (event.too_large) {
-		box.append(element("p", "note", "The payload is larger than max_bytes, and was not kept."));
-		return box;
+	e.textContent = parts.join(" ");
+	if (event.due) {
+		e.append(element("span", "due", `${parts.length > 0 ? " · " : ""}${ago(event.due)}`));
 	}
-	const isJSON = event.mode !== "unknown";
-	box.append(actions(event), isJSON ? tree(event.payload) : element("pre", "tree", event.payload));
-	return box;
+	e.title = [event.cause, event.error].filter(Boolean).join(": ");
+	return e;
 }
 
-function actions(event) {
-	const bar = element("div", "actions");
-	bar.append(
-		button("Copy event", async (b) => {
-			b.textContent = (await copy(event.payload)) ? "Copied" : "Not copied";
-			setTimeout(() => (b.textContent = "Copy event"), 1500);
-		}),
-	);
-	const download = element("a", "button", "Download payload");
-	download.href = `payload?of=${encodeURIComponent(event.key)}`;
-	download.download = "";
-	bar.append(download);
-	return bar;
-}
-
-// delivered says how the event was delivered, and with how many others.
+// delivered says how an event was delivered inline, and with how many others.
 function delivered(event) {
 	return event.events > 1 ? `${event.mode}, ${event.events}` : event.mode;
-}
-
-function failed(event) {
-	return Boolean(event.failure) || event.answer < 200 || event.answer > 299;
-}
-
-function short(text) {
-	return text.length > longest ? text.slice(0, longest) + "…" : text;
-}
-
-function clock(date) {
-	const two = (n) => String(n).padStart(2, "0");
-	const ms = String(date.getMilliseconds()).padStart(3, "0");
-	return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
-}
-
-function bytes(n) {
-	return `${n.toLocaleString("en")} bytes`;
 }

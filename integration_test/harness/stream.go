@@ -4,54 +4,50 @@ import (
 	"bufio"
 	"context"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 )
 
-// An InspectedEvent is what the page gets of an event.
+// An InspectedEvent is what the page shows of an event.
 type InspectedEvent struct {
-	Type    string `json:"type"`
+	Object  string `json:"object"`
+	Kind    string `json:"kind"`
 	Mode    string `json:"mode"`
 	Events  int    `json:"events"`
-	Answer  int    `json:"answer"`
-	Failure string `json:"failure"`
+	State   string `json:"state"`
+	Status  int    `json:"status"`
+	Error   string `json:"error"`
 	Subject string `json:"subject"`
 }
 
-// OpenStream opens the stream of a page's events.
+// OpenStream opens the stream that tells a page of changes.
 func OpenStream(g *Gateway, ctx context.Context) *bufio.Scanner {
 	g.T.Helper()
-	res, err := g.Client.Do(g.Request("GET", "/inspector/events", nil).WithContext(ctx))
+	res, err := g.Client.Do(g.Request("GET", "/inspector/stream", nil).WithContext(ctx))
 	if err != nil {
 		g.T.Fatal(err)
 	}
 	g.T.Cleanup(func() { _ = res.Body.Close() })
 	if res.StatusCode != http.StatusOK {
-		g.T.Fatalf("got answer %d, want the stream of events", res.StatusCode)
+		g.T.Fatalf("got answer %d, want the stream of changes", res.StatusCode)
 	}
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, 16<<20)
-	return lines
+	return bufio.NewScanner(res.Body)
 }
 
-// ReadEvents reads so many events from the stream, and makes sure that there
-// are no more.
+// ReadEvents returns the events on the page, the oldest first, once there are
+// so many, and makes sure that there are no more.
 func ReadEvents(g *Gateway, n int) []InspectedEvent {
 	g.T.Helper()
-	ctx, cancel := context.WithCancel(g.T.Context())
-	defer cancel()
-	stream := OpenStream(g, ctx)
-	var events []InspectedEvent
-	timer := time.AfterFunc(Patience, cancel)
-	defer timer.Stop()
-	for isNext := false; stream.Scan(); isNext = strings.HasPrefix(stream.Text(), "id: ") {
-		if isNext {
-			events = append(events, Decode[InspectedEvent](g.T, strings.TrimPrefix(stream.Text(), "data: ")))
-		}
-		if len(events) == n {
-			timer.Reset(100 * time.Millisecond) // for one too many to come
-		}
+	read := func() []InspectedEvent {
+		a := g.Do(g.Request("GET", "/inspector/events?limit=1000", nil))
+		WantStatus(g.T, a, http.StatusOK)
+		events := Decode[struct{ Events []InspectedEvent }](g.T, a.Body).Events
+		slices.Reverse(events)
+		return events
 	}
+	Eventually(g.T, "the events on the page", func() bool { return len(read()) >= n })
+	time.Sleep(100 * time.Millisecond) // for one too many to come
+	events := read()
 	if len(events) != n {
 		g.T.Fatalf("got %d events on the page, want %d", len(events), n)
 	}

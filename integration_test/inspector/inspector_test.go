@@ -29,7 +29,7 @@ func TestInspectorShowsHowEventsWereDelivered(t *testing.T) {
 			shown := harness.ReadEvents(g, 2)
 			slices.SortFunc(shown, func(a, b harness.InspectedEvent) int { return cmp.Compare(a.Subject, b.Subject) }) // each sends them side by side
 			for i, got := range shown {
-				want.Type, want.Subject = "com.facebook.page.feed", []string{"a", "b"}[i]
+				want.Object, want.Kind, want.Subject, want.State = "page", "feed", []string{"a", "b"}[i], "done"
 				if got != want {
 					t.Errorf("got %+v, want %+v", got, want)
 				}
@@ -73,12 +73,12 @@ func TestInspectorInFrontOfTheApp(t *testing.T) {
 	harness.WantStatus(t, g.Post(body), 200)
 	u.WantPosts("a", "a")
 	events := harness.ReadEvents(g, 2)
-	if events[0].Answer != 500 || events[1].Answer != 200 {
+	if events[0].Status != 500 || events[0].State != "failed" || events[1].Status != 200 || events[1].State != "done" {
 		t.Errorf("got %+v, want the answers 500 and 200", events)
 	}
 	g.Reload(harness.Lines(harness.Hook(), inspector("pass"))) // no app at all
 	harness.WantStatus(t, g.Post(harness.Page([]string{"b"})), 502)
-	if got := harness.ReadEvents(g, 3)[2]; got.Failure == "" {
+	if got := harness.ReadEvents(g, 3)[2]; got.Error == "" || got.State != "failed" {
 		t.Errorf("got %+v, want that nobody took it", got)
 	}
 }
@@ -119,7 +119,8 @@ func TestInspectorStandsBehindAPassword(t *testing.T) {
 	g := harness.Start(t, harness.Lines(inspector(), harness.Hook(),
 		"basic_auth /inspector* {", "operator $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG", "}"))
 	notify(g, harness.Page([]string{"a"}))
-	for _, path := range []string{"/inspector", "/inspector/", "/inspector/events", "/inspector/payload?of=x-1"} {
+	harness.WantStatus(t, g.Do(g.Request("POST", "/inspector/operate", nil)), 401)
+	for _, path := range []string{"/inspector", "/inspector/", "/inspector/events", "/inspector/event?id=x-1", "/inspector/destinations", "/inspector/dropped", "/inspector/stream", "/inspector/payload?of=x-1"} {
 		harness.WantStatus(t, g.Do(g.Request("GET", path, nil)), 401)
 	}
 }

@@ -197,7 +197,7 @@ func TestExampleKeepsSecretsOutOfTheLogs(t *testing.T) {
 	r.Header.Set(harness.SignatureHeader, harness.Sign("wrong", body))
 	harness.WantStatus(t, g.Do(r), 401)
 
-	if got := harness.ReadEvents(g, 1)[0]; got.Type != "com.facebook.whatsapp_business_account.messages" {
+	if got := harness.ReadEvents(g, 1)[0]; got.Object != "whatsapp_business_account" || got.Kind != "messages" {
 		t.Errorf("got the event %+v on the page, want the message", got)
 	}
 

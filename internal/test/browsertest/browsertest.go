@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -84,7 +85,7 @@ func (p *Page) listen(event any) {
 			p.problem(fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
 		}
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err == nil {
+		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" { // which asks nobody
 			p.mu.Lock()
 			p.hosts[u.Host] = true
 			p.mu.Unlock()
@@ -161,6 +162,23 @@ func (p *Page) Press(character string) {
 			}
 		}
 		return nil
+	}))
+}
+
+// Resize makes the page as large as the screen of a device, and as light or dark
+// as its owner likes.
+func (p *Page) Resize(width, height int64, scheme string) {
+	p.t.Helper()
+	p.Do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 600,
+		}); err != nil {
+			return err
+		}
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
 	}))
 }
 
