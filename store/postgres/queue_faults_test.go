@@ -42,6 +42,7 @@ func TestQueueInAnUnsteadyWorld(t *testing.T) {
 		{"nothing is kept that is not to be", keepNothing},
 		{"handlers with other times share the tables", longestKeep},
 		{"the server stands still", serverStalls},
+		{"connections are cut", connectionsCut},
 		{"the server restarts", queueServerRestarts},
 		{"the server is down at first", queueServerDownAtFirst},
 	} {
@@ -591,6 +592,63 @@ func serverStalls(t *testing.T, server *pgtest.Server) {
 			}
 			got[string(d.Body)] = true
 		}
+	}
+}
+
+// connectionsCut has all connections end again and again, as they do when the
+// server fails over, while events are accepted and delivered.
+func connectionsCut(t *testing.T, server *pgtest.Server) {
+	const senders, each, cuts = 4, 50, 20
+	proxy := server.Proxy(0)
+	q := openQueue(t, newPostgres(t, proxy.DSN()))
+	accept(t, q, oneEvent(0, "crm")) // the tables are made
+	var running sync.WaitGroup
+	running.Go(func() {
+		for range cuts {
+			time.Sleep(200 * time.Millisecond)
+			proxy.Cut()
+		}
+	})
+	for i := range senders {
+		running.Go(func() {
+			for j := range each {
+				n := oneEvent(uint64(1+i), "app") //nolint:gosec // not negative
+				n.Events[0].Body = fmt.Appendf(nil, "%d %d", i, j)
+				for {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					_, err := q.Accept(ctx, n)
+					cancel()
+					if err == nil || t.Failed() { // or Meta sends it again
+						break
+					}
+				}
+			}
+		})
+	}
+	next := make([]int, senders) // of each, how many were delivered
+	deadline := time.Now().Add(time.Minute)
+	for slices.ContainsFunc(next, func(n int) bool { return n < each }) && time.Now().Before(deadline) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		taken, err := q.Take(ctx, "app", store.Want{Max: 4, Bytes: 1 << 20, Lease: 2 * time.Second})
+		cancel()
+		if err != nil {
+			continue
+		}
+		for _, d := range taken {
+			var i, j int
+			_, _ = fmt.Sscanf(string(d.Body), "%d %d", &i, &j)
+			if j > next[i] {
+				t.Errorf("got event %d of sender %d, want %d first", j, i, next[i])
+			}
+			next[i] = max(next[i], j+1)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			_ = q.Settle(ctx, "app", []store.Outcome{{Held: d.Held, Result: store.Done}}) // or it is delivered again
+			cancel()
+		}
+	}
+	running.Wait()
+	if slices.ContainsFunc(next, func(n int) bool { return n < each }) {
+		t.Errorf("got %v events of each sender, want %d", next, each)
 	}
 }
 
