@@ -19,8 +19,8 @@ func init() {
 		Short: "Tests, debugs and operates Meta's webhooks",
 		Long: `
 Sends what Meta would send, explains what is wrong with the answer, manages an
-app's webhook subscriptions, and shows what a running Caddy stores for
-destinations, to pause them and to deliver events again.
+app's webhook subscriptions, shows what a running Caddy stores for destinations,
+to pause them and to deliver events again, and checks the folder of a store.
 
 The defaults match the example.Caddyfile of the meta_webhook plugin: the
 callback URL http://localhost:8080/webhooks, and the token and secret for
@@ -39,7 +39,7 @@ Exit codes:
       sent.
   2   The command found a problem: no answer, an answer other than 200, a failed
       verification, an error of the Graph API or of the admin API, a body that is
-      not a valid notification.
+      not a valid notification, a store that is damaged.
 `,
 		CobraFunc: setUpCommand,
 	})
@@ -58,6 +58,7 @@ func setUpCommand(cmd *cobra.Command) {
 		newSendCommand(),
 		newSignCommand(),
 		newStatusCommand(),
+		newStoreCommand(),
 		newSubscriptionsCommand(),
 		newVerifyCommand(),
 	)

@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/graph"
 )
 
-// fileFlags are the flags that take the path of a file, beside those that end in
-// -file.
-var fileFlags = []string{"file", "cert", "key", "cacert", "config"}
+// fileFlags are the flags that take the path of a file or a folder, beside those
+// that end in -file.
+var fileFlags = []string{"file", "cert", "key", "cacert", "config", "path"}
 
 // completeNoFiles stops shells from completing the names of files where a command
 // or one of its subcommands does not take one.

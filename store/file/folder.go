@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// What a folder is of, which its name begins with.
+const (
+	queueKind     = "queue"
+	deliveredKind = "delivered"
+)
+
 // folder returns the folder of what a handler keeps of a kind. All paths that
 // lead to the store's folder give the same one.
 func (s *Store) folder(kind, name string) (string, error) {

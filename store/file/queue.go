@@ -28,16 +28,17 @@ func (s shared) Destruct() error { return s.Close() }
 
 // OpenQueue implements store.QueueOpener.
 func (s *Store) OpenQueue(name string) (store.Queue, error) {
-	folder, err := s.folder("queue", name)
+	folder, err := s.folder(queueKind, name)
 	if err != nil {
 		return nil, err
 	}
 	open, _, err := queues.LoadOrNew(folder, func() (caddy.Destructor, error) {
 		q, err := queue.Open(folder, queue.Options{
-			Keep:     time.Duration(*s.Keep),
-			Capacity: s.Capacity,
-			Logger:   s.logger.With(zap.String("name", name)),
-			Free:     func() int64 { return free(folder) },
+			Keep:        time.Duration(*s.Keep),
+			Capacity:    s.Capacity,
+			SegmentSize: s.segmentSize,
+			Logger:      s.logger.With(zap.String("name", name)),
+			Free:        func() int64 { return free(folder) },
 		})
 		return shared{q}, err
 	})

@@ -49,8 +49,9 @@ type Store struct {
 	// least 268435456.
 	Capacity int64 `json:"capacity,omitempty"`
 
-	now    func() time.Time
-	logger *zap.Logger
+	now         func() time.Time
+	segmentSize int64 // of a queue; 0 but in tests
+	logger      *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -121,7 +122,7 @@ func (s sharedLedger) Destruct() error { return s.Close() }
 
 // Open implements store.Opener.
 func (s *Store) Open(name string) (store.Ledger, error) {
-	folder, err := s.folder("delivered", name)
+	folder, err := s.folder(deliveredKind, name)
 	if err != nil {
 		return nil, err
 	}

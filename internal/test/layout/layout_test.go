@@ -38,7 +38,7 @@ var layout = map[string][]string{
 	"internal/test":     everything,
 	"examples":          nil,
 	"inspector":         {"event", "internal/admin", helpers},
-	"internal/command":  {"internal/", "event"},
+	"internal/command":  {"internal/", "event", "store", "store/file"},
 	"internal/admin":    {"internal/observe", "internal/delivery", "store", helpers},
 	"internal/delivery": {"internal/observe", "store", "event", helpers},
 	"internal/observe":  {"event", helpers},

@@ -123,8 +123,11 @@ func TestLogThatEndsTooEarly(t *testing.T) {
 				t.Fatalf("got the last record at %x, and Durable %x, want segment 3, and Durable behind it", last, o.Reached)
 			}
 			test.cut(disk)
-			for range 2 {
+			for run := range 2 {
 				l = open(t, dir, o)
+				if got, want := l.Stats().Missing, run == 0 && test.records < 100; got != want {
+					t.Errorf("Stats: got missing %t, want %t", got, want)
+				}
 				if at := appendAll(t, l, "more")[0]; at <= last {
 					t.Errorf("Append: got position %x, want one behind %x", at, last)
 				}

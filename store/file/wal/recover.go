@@ -155,6 +155,7 @@ func (l *Log) passReached() error {
 	l.log.Error("a part of the log is missing at its end",
 		zap.Uint32("segment", l.durable.Segment()), zap.Int64("offset", l.durable.Offset()),
 		zap.Uint32("reached_segment", l.o.Reached.Segment()), zap.Int64("reached_offset", l.o.Reached.Offset()))
+	l.stats.Missing = true
 	if l.active != nil {
 		l.active.sealed = true
 		l.active = nil

@@ -184,6 +184,7 @@ type Stats struct {
 	Syncs     int64 // since Open
 	Errors    int64 // of the disk since Open
 	TornBytes int64 // that Open has cut off or passed over
+	Missing   bool  // it ended before Options.Reached
 	Damage    []Damage
 }
 

@@ -31,6 +31,7 @@ type Options struct {
 	Logger *zap.Logger
 
 	SegmentSize int64 // see wal.Options; default: 4 MiB
+	LockWait    time.Duration
 
 	// How many events are in memory before they go to a file. Default: see
 	// seen.Options.
@@ -72,7 +73,9 @@ func Open(folder string, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := wal.Open(folder, wal.Options{Reached: reached, SegmentSize: o.SegmentSize, FS: o.FS, Now: o.Now, Logger: o.Logger})
+	log, err := wal.Open(folder, wal.Options{
+		Reached: reached, SegmentSize: o.SegmentSize, LockWait: o.LockWait, FS: o.FS, Now: o.Now, Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +239,22 @@ func (l *Ledger) expire(now time.Time) {
 // Len returns how many events there are whose window has not ended, and in
 // files some whose window has.
 func (l *Ledger) Len() int64 { return l.index.Len(l.o.Now()) }
+
+// A Verification is what there is in the folder of a ledger.
+type Verification struct {
+	Log    wal.Stats
+	Events int64    // see Len
+	Index  []string // see seen.Index.Verify
+}
+
+// Verify reads everything that is in the ledger's folder. What is damaged in the
+// log is set aside, as it is when the ledger is opened.
+func (l *Ledger) Verify() (v Verification, err error) {
+	err = l.log.Scan(0, func(wal.Position, []byte) error { return nil })
+	v.Index = l.index.Verify()
+	v.Log, v.Events = l.log.Stats(), l.Len()
+	return v, err
+}
 
 // Close closes the ledger.
 func (l *Ledger) Close() error {

@@ -55,6 +55,7 @@ type Options struct {
 
 	Table       int   // see seen.Options
 	SegmentSize int64 // see wal.Options
+	LockWait    time.Duration
 	FS          wal.FS
 	Clock       Clock
 	Logger      *zap.Logger
@@ -165,7 +166,7 @@ func Open(dir string, o Options) (*Queue, error) {
 		return nil, err
 	}
 	log, err := wal.Open(dir, wal.Options{
-		Reached: reached, SegmentSize: o.SegmentSize, Reserve: o.SegmentSize / reserve, Capacity: o.Capacity, FS: o.FS, Now: o.Clock.Now, Logger: o.Logger, OnSync: o.OnSync,
+		Reached: reached, LockWait: o.LockWait, SegmentSize: o.SegmentSize, Reserve: o.SegmentSize / reserve, Capacity: o.Capacity, FS: o.FS, Now: o.Clock.Now, Logger: o.Logger, OnSync: o.OnSync,
 	})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,9 @@ const (
 	KindPause
 )
 
+// Known reports whether it is one of those above, and not of a later version.
+func (k Kind) Known() bool { return k >= KindEvents && k <= KindPause }
+
 // ErrFormat means that a record cannot be understood. Its checksum was right,
 // so it may be of a later version.
 var ErrFormat = errors.New("a record of an unknown format")

@@ -102,6 +102,7 @@ type Index struct {
 	from     wal.Position
 	now      uint32 // of the last Expire
 	oldest   uint32
+	remade   []string // files that Open has found damaged
 
 	working sync.Mutex // one goroutine at a time changes files
 	wake    chan struct{}

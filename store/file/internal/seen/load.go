@@ -70,6 +70,9 @@ func (x *Index) load() error {
 		}
 		x.files = append(x.files, f)
 	}
+	for _, s := range damaged {
+		x.remade = append(x.remade, s.name())
+	}
 	missing, err := x.chain(damaged)
 	if err != nil {
 		return err
