@@ -32,6 +32,11 @@ const (
 
 // refuse returns the error that answers a request with a refusal, and logs it.
 func (h *Handler) refuse(r *http.Request, reason refusal) error {
+	return h.refuseWith(r, http.StatusForbidden, reason)
+}
+
+// refuseWith is refuse with another status.
+func (h *Handler) refuseWith(r *http.Request, status int, reason refusal) error {
 	h.refusals.Do(func() {
 		h.logger.Warn("refused",
 			zap.String("name", h.Name),
@@ -43,7 +48,7 @@ func (h *Handler) refuse(r *http.Request, reason refusal) error {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.meta_webhook_inspector.error", string(reason))
 	}
-	return caddyhttp.Error(http.StatusForbidden, reason)
+	return caddyhttp.Error(status, reason)
 }
 
 // check finds out whether the sender of the request may see the page. It

@@ -34,6 +34,10 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		max_bytes  <size>
 //		allow      <addresses...>
 //		operate
+//		listen {
+//			token         <tokens...>
+//			max_listeners <number>
+//		}
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return caddyblock.Module(d, h.unmarshalOption)
@@ -51,6 +55,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return caddyblock.Value(d, &h.MaxEvents, caddyblock.Number, rule.AtLeastOne)
 	case "max_bytes":
 		return caddyblock.Value(d, &h.MaxBytes, caddyblock.Size, rule.AtLeastOne)
+	case "listen":
+		h.Listen = new(Listen)
+		return h.Listen.unmarshal(d)
 	case "allow":
 		return caddyblock.Values(d, &h.Allow, checkAllow)
 	case "operate":

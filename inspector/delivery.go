@@ -18,7 +18,11 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	d := &delivery{received: time.Now(), origin: originOf(r), uri: r.RequestURI, body: body}
-	defer func() { h.journal.add(d, h.MaxEvents, h.MaxBytes) }()
+	answered := h.Listen.take(r, d)
+	defer func() {
+		answered(d)
+		h.journal.add(d, h.MaxEvents, h.MaxBytes)
+	}()
 	if !h.Pass {
 		w.WriteHeader(http.StatusOK)
 		return nil

@@ -5,6 +5,7 @@ package inspector
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -96,6 +97,10 @@ type Handler struct {
 	// pause destinations. Default: the page only shows.
 	Operate bool `json:"operate,omitempty"`
 
+	// Let `caddy meta-webhook listen` have a copy of every event, on any
+	// machine, with a token. Default: nobody.
+	Listen *Listen `json:"listen,omitempty"`
+
 	allowed  []netip.Prefix
 	journal  *journal
 	refusals *rate.Sometimes // to log
@@ -131,8 +136,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		server.RegisterOnShutdown(h.stop)
 	}
 
-	h.journal, err = openJournal(h.Name)
-	return err
+	if h.journal, err = openJournal(h.Name); err != nil || h.Listen == nil {
+		return err
+	}
+	return rule.For("listen", h.Listen.provision(h))
 }
 
 func (h *Handler) setDefaults() {
@@ -152,6 +159,11 @@ func (h *Handler) setDefaults() {
 
 // Validate reports options that have no meaning.
 func (h *Handler) Validate() error {
+	if h.Listen != nil {
+		if err := rule.AtLeastOne(h.Listen.MaxListeners); err != nil {
+			return rule.For("listen", rule.For("max_listeners", err))
+		}
+	}
 	return cmp.Or(
 		rule.For("path", checkPath(h.Path)),
 		rule.For("max_events", rule.AtLeastOne(h.MaxEvents)),
@@ -189,15 +201,19 @@ func (h *Handler) Cleanup() error {
 	if h.stop != nil {
 		h.stop()
 	}
+	err := h.Listen.close()
 	if h.journal == nil {
-		return nil
+		return err
 	}
-	return h.journal.close()
+	return errors.Join(err, h.journal.close())
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if isDelivery(r) {
 		return h.take(w, r, next)
+	}
+	if h.isListener(r) {
+		return h.serveListener(w, r)
 	}
 	if serve := h.resource(r.URL.Path); serve != nil {
 		return h.servePage(w, r, serve)

@@ -31,6 +31,8 @@ environment or from files, never from the command line:
   META_VERIFY_TOKEN   or --verify-token-file   verify token
   META_ACCESS_TOKEN   or --access-token-file   access token of the Graph API
   META_APP_ID         or --app-id              app ID
+  LISTEN_TOKEN        or --token-file          token of a gateway's listen
+  WEBHOOK_SECRET      or --secret-file         secret that listen signs with
 
 Exit codes:
 
@@ -54,6 +56,7 @@ func setUpCommand(cmd *cobra.Command) {
 		cmd,
 		newDestinationsCommand(),
 		newEventsCommand(),
+		newListenCommand(),
 		newParseCommand(),
 		newSendCommand(),
 		newSignCommand(),

@@ -236,17 +236,17 @@ func TestNoSecretIsAnArgument(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for want, args := range map[string][]string{
-		`Error: unknown command "snd", did you mean "send"?`:                                           {"snd"},
-		`unknown command "ssend", did you mean "send"?`:                                                {"ssend", "--sample", "page-feed"},
-		`unknown command "s", did you mean "send" or "sign" or "status" or "subscriptions"?`:           {"s"},
-		`unknown command "nonsense": must be one of destinations, events, parse, send, sign, status, `: {"nonsense"},
-		`unknown command "nonsense" for "caddy meta-webhook send"`:                                     {"send", "nonsense"},
-		`unknown command "remvoe", did you mean "remove"?`:                                             {"subscriptions", "remvoe"},
-		`unknown command "nonsense": must be one of add, apps, list, overrides, remove`:                {"subscriptions", "nonsense"},
-		"unknown flag: --smaple, did you mean --sample?":                                               {"send", "--smaple", "page-feed"},
-		"unknown flag: --secret, did you mean --secret-file?":                                          {"sign", "--secret", "x"},
-		"Error: unknown flag: --nonsense\n":                                                            {"verify", "--nonsense"},
-		"Error: unknown shorthand flag: 'x' in -x\n":                                                   {"verify", "-x"},
+		`Error: unknown command "snd", did you mean "send"?`:                                                   {"snd"},
+		`unknown command "ssend", did you mean "send"?`:                                                        {"ssend", "--sample", "page-feed"},
+		`unknown command "s", did you mean "send" or "sign" or "status" or "subscriptions"?`:                   {"s"},
+		`unknown command "nonsense": must be one of destinations, events, listen, parse, send, sign, status, `: {"nonsense"},
+		`unknown command "nonsense" for "caddy meta-webhook send"`:                                             {"send", "nonsense"},
+		`unknown command "remvoe", did you mean "remove"?`:                                                     {"subscriptions", "remvoe"},
+		`unknown command "nonsense": must be one of add, apps, list, overrides, remove`:                        {"subscriptions", "nonsense"},
+		"unknown flag: --smaple, did you mean --sample?":                                                       {"send", "--smaple", "page-feed"},
+		"unknown flag: --secret, did you mean --secret-file?":                                                  {"sign", "--secret", "x"},
+		"Error: unknown flag: --nonsense\n":                                                                    {"verify", "--nonsense"},
+		"Error: unknown shorthand flag: 'x' in -x\n":                                                           {"verify", "-x"},
 	} {
 		command(t, "", args...).want(t, 1, "", want)
 	}
@@ -270,7 +270,11 @@ func TestDefaultsFitTheExample(t *testing.T) {
 		}
 	}
 	everyCommand(func(cmd *cobra.Command) {
-		if f := cmd.Flags().Lookup("url"); f != nil && f.DefValue != "http://localhost:8080/webhooks" {
+		want := "http://localhost:8080/webhooks"
+		if cmd.Name() == "listen" {
+			want = "http://localhost:8080/inspector"
+		}
+		if f := cmd.Flags().Lookup("url"); f != nil && f.DefValue != want {
 			t.Errorf("%s: got the default %s, want that of example.Caddyfile", cmd.CommandPath(), f.DefValue)
 		}
 	})

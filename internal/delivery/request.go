@@ -80,7 +80,7 @@ func (s *Sender) header(ctx context.Context, o *Origin, m *Message) http.Header 
 	if m.Replay {
 		h["Webhook-Replay"] = []string{"true"}
 	}
-	s.Keys.sign(h, m.ID, m.Body, time.Now())
+	s.Keys.Sign(h, m.ID, m.Body, time.Now())
 	if m.Signature != nil {
 		h[signatureHeader] = m.Signature
 	}

@@ -53,9 +53,9 @@ func parseSigningKey(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// sign adds the signature headers of Standard Webhooks to those of the message
+// Sign adds the signature headers of Standard Webhooks to those of the message
 // with this id, if there are keys. Webhook-Id is the caller's to set.
-func (k SigningKeys) sign(h http.Header, id string, body []byte, now time.Time) {
+func (k SigningKeys) Sign(h http.Header, id string, body []byte, now time.Time) {
 	if len(k) == 0 {
 		return
 	}

@@ -15,7 +15,7 @@ func TestSignaturesAreThoseOfTheSpecification(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := make(http.Header)
-	keys.sign(h, "msg_p5jXN8AQM9LWM0D4loKWxJek", []byte(`{"test": 2432232314}`), time.Unix(1614265330, 0))
+	keys.Sign(h, "msg_p5jXN8AQM9LWM0D4loKWxJek", []byte(`{"test": 2432232314}`), time.Unix(1614265330, 0))
 	if got, want := h.Get("Webhook-Timestamp"), "1614265330"; got != want {
 		t.Errorf("got timestamp %q, want %s", got, want)
 	}

@@ -145,3 +145,9 @@ func issuer(cert *x509.Certificate) string {
 	}
 	return fmt.Sprintf(" (%q)", cert.Issuer.String())
 }
+
+// Explain returns the reason why there is no answer from a URL, in plain words,
+// as a Sender to it does.
+func Explain(u *url.URL, timeout time.Duration, err error) error {
+	return New(u, Options{Timeout: timeout}).explain(err)
+}
