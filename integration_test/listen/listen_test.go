@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
 )
 
 // A trouble is something that happens between a gateway and a laptop.
@@ -105,10 +107,10 @@ func TestListenerOfMemoryMissesNothing(t *testing.T) {
 // has printed the app's answers.
 func (p *place) wantInterrupt(l *listener) {
 	p.t.Helper()
+	harness.Eventually(p.t, "a line with each answer of the app", func() bool {
+		return strings.Count(l.stdout.String(), "200 OK in ") == len(p.local.Requests())
+	})
 	p.wantInterruptQuietly(l)
-	if got := strings.Count(l.stdout.String(), "200 OK in "); got != len(p.local.Requests()) {
-		p.t.Errorf("got %d lines with the app's answer, want %d", got, len(p.local.Requests()))
-	}
 	if text := l.stdout.String() + l.stderr.String() + p.gateway.Log(); strings.Contains(text, listenToken) {
 		p.t.Errorf("got the token in what was printed or logged:\n%s", text)
 	}

@@ -212,7 +212,7 @@ func (l *listenCommand) explain(stream *url.URL, source string, err error) error
 		advice = "the gateway has another token in listen, or something in front of it requires a login.\nThe token came from " + source
 	case r.Status == http.StatusForbidden:
 		advice = "the gateway sees plain HTTP from another machine, or a proxy that is not among its trusted_proxies, or a firewall refuses the request"
-	case r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed:
+	case r.Status == http.StatusOK || r.Status == http.StatusNotFound || r.Status == http.StatusMethodNotAllowed:
 		advice = "there is no inspector with the option listen at this URL"
 	case r.Status >= 300 && r.Status <= 399:
 		advice = "the URL redirects. Use the one that it redirects to"

@@ -188,7 +188,7 @@ func (c *Client) stream(ctx context.Context, to chan<- *listen.Message, again bo
 	}
 }
 
-var errNoStream = errors.New("the answer is not a stream of events: there may be no gateway at this URL, or one of another version")
+var errNoStream = errors.New("the stream is not one of a gateway, or one of another version")
 
 // open asks for the stream.
 func (c *Client) open(ctx context.Context) (*http.Response, error) {
@@ -211,7 +211,7 @@ func (c *Client) open(ctx context.Context) (*http.Response, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusOK {
-		return nil, &RefusedError{res.StatusCode, errNoStream.Error()}
+		return nil, &RefusedError{res.StatusCode, "not a stream of events"}
 	}
 	refusal := &RefusedError{Status: res.StatusCode}
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {
