@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"crypto/rand"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -126,14 +127,14 @@ func (j *journal) since(number uint64, most int) ([]kept, <-chan struct{}) {
 	defer j.mu.Unlock()
 	first := 0
 	if len(j.kept) > 0 && number >= j.kept[0].number {
-		first = int(min(number-j.kept[0].number+1, uint64(len(j.kept)))) //nolint:gosec // up to the length
+		first = int(min(number-j.kept[0].number+1, uint64(len(j.kept))))
 	}
 	return slices.Clone(j.kept[first:min(first+most, len(j.kept))]), j.changed
 }
 
 // find returns the latest message with an id, or with an event of it.
 func (j *journal) find(id string) *Message {
-	all, _ := j.since(0, int(^uint(0)>>1))
+	all, _ := j.since(0, math.MaxInt)
 	for i := range slices.Backward(all) {
 		if all[i].m.holds(id) {
 			return j.message(&all[i])
@@ -179,7 +180,7 @@ func (j *journal) read(f Filter, last *position, from time.Time) *journalReader 
 		j.mu.Unlock()
 	}
 	if !r.from.IsZero() {
-		all, _ := j.since(0, int(^uint(0)>>1))
+		all, _ := j.since(0, math.MaxInt)
 		i := slices.IndexFunc(all, func(k kept) bool { return !k.m.Received.Before(r.from) })
 		switch {
 		case i >= 0:
