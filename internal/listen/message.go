@@ -6,7 +6,7 @@
 //	inline: handler ──▶ journal ────┘
 //
 // A listener reads at its own pace, from the store or from a journal in memory.
-// Nothing waits for it: what it does not read in time it misses, and is told so;
+// Nothing waits for it: it misses what it does not read in time, and gets a notice;
 // one that reads nothing is cut off. Each message comes with a position, which a
 // listener that comes back names to get what comes after it.
 package listen

@@ -63,7 +63,7 @@ func (s *Server) Close() error {
 }
 
 // Take copies a request of meta_webhook to the listeners. Nothing waits for
-// them. The function that it returns is told whether the app has failed.
+// them. The function that it returns takes whether the app has failed.
 func (s *Server) Take(r *http.Request, body []byte, received time.Time) (answered func(failed bool)) {
 	id := r.Header.Get("Webhook-Id")
 	s.journal.add(copyOf(r, body, received, id), s.MaxEvents, s.MaxBytes)

@@ -36,7 +36,7 @@ type stream struct {
 	mu sync.Mutex // for the deadline of writes
 }
 
-// newStream returns a stream to who has sent a request. A write that the
+// newStream returns a stream to the sender of a request. A write that the
 // listener does not read ends with the configuration.
 func (s *Server) newStream(w http.ResponseWriter, r *http.Request) *stream {
 	t := &stream{Server: s, w: w, ctrl: http.NewResponseController(w), ctx: r.Context(), done: make(chan struct{})}
