@@ -36,6 +36,7 @@ var modules = []described{
 		"name": "", "match": "", "routes": "", "max_events": "deliver", "max_wait": "deliver", "retry_pause": "retry", "max_retry_pause": "retry",
 	}},
 	{file: "inspector/inspector.go", name: "Handler", page: "docs/reference/inspector.md", whole: true},
+	{file: "inspector/listen.go", name: "Listen", page: "docs/reference/listen.md", rows: map[string]string{"tokens": "token"}},
 	{file: "store/file/store.go", name: "Store", page: "docs/guides/stored-delivery.md"},
 }
 
