@@ -206,7 +206,7 @@ func (l *listenCommand) explain(stream *url.URL, source string, err error) error
 		}
 		return explainWrapped(stream, l.retryFor, err)
 	}
-	advice := ""
+	var advice string
 	switch {
 	case r.Status == http.StatusUnauthorized:
 		advice = "the gateway has another token in listen, or something in front of it requires a login.\nThe token came from " + source
