@@ -116,8 +116,8 @@ func redirect(to string) func(w http.ResponseWriter, r *http.Request) error {
 const (
 	document = "index.html"
 
-	// noToken is where the document has the token, if it has one.
-	noToken = `<meta name="operate" content="">`
+	// unarmed is where the document has the token, if it has one.
+	unarmed = `<meta name="operate" content="">`
 )
 
 // serveDocument serves the document: with the token, to a page that may
@@ -128,7 +128,7 @@ func (h *Handler) serveDocument(w http.ResponseWriter, r *http.Request) error {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
 	if h.Operate {
-		text = bytes.Replace(text, []byte(noToken), []byte(`<meta name="operate" content="`+h.journal.token+`">`), 1)
+		text = bytes.Replace(text, []byte(unarmed), []byte(`<meta name="operate" content="`+h.journal.token+`">`), 1)
 	}
 	return serveContent(w, r, mediaTypes[path.Ext(document)], text)
 }

@@ -79,7 +79,7 @@ func TestPageShowsWhatArrives(t *testing.T) {
 	p.Eventually(`!document.getElementById("empty").hidden`)
 	harness.Command(t, "", "send", "--sample", "page-feed", "--url", g.URL(harness.Callback)).Want(t, 0, "200 OK in ", "")
 	p.Eventually(rows + `.length === 1`)
-	notify(g, harness.WhatsApp([]string{"wamid.second"}, []string{"wamid.third"}))
+	notify(g, harness.WhatsApp([]string{"wamid.second"}, nil), harness.WhatsApp(nil, []string{"wamid.third"}))
 	p.Eventually(rows + `.length === 3`)
 	wantValue(t, p, rows+`.map((row) => row.querySelector(".object").textContent + " " + row.querySelector(".kind").textContent).join()`,
 		"whatsapp_business_account statuses,whatsapp_business_account messages,page feed")
