@@ -123,11 +123,11 @@ func TestStoreThatFails(t *testing.T) {
 		handedOn int
 	}{
 		{"claim, deliver", delivery.OnErrorDeliver, "claim", 200, "", 3},
-		{"claim, reject", delivery.OnErrorReject, "claim", 503, "dedup_unavailable", 0},
+		{"claim, reject", delivery.OnErrorReject, "claim", 503, "store_unavailable", 0},
 		{"commit, deliver", delivery.OnErrorDeliver, "commit", 200, "", 3},
 		{"commit, reject", delivery.OnErrorReject, "commit", 200, "", 3},
 		{"open, deliver", delivery.OnErrorDeliver, "open", 200, "", 3},
-		{"open, reject", delivery.OnErrorReject, "open", 503, "dedup_unavailable", 0},
+		{"open, reject", delivery.OnErrorReject, "open", 503, "store_unavailable", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := provisioned(t, func(h *Handler) { h.Dedup = &delivery.Dedup{OnError: tc.onError} })
@@ -150,7 +150,7 @@ func TestStoreThatFails(t *testing.T) {
 			if len(next.bodies) != tc.handedOn {
 				t.Errorf("got %d events delivered, want %d", len(next.bodies), tc.handedOn)
 			}
-			if n := logs.FilterMessage("deduplication failed").Len(); n != 1 {
+			if n := logs.FilterMessage("store failed").Len(); n != 1 {
 				t.Errorf("got %d lines in the log, want 1: %v", n, logs.All())
 			}
 		})

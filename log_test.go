@@ -97,7 +97,7 @@ func TestFloodOfFailuresIsNotLogged(t *testing.T) {
 		if n, told := count("not delivered"); n < seconds || n > seconds+100 || told < 10*seconds-20 || told > 10*seconds {
 			t.Errorf("got %d lines about %d failures in %d s, want one a second, and 100 more at first, about %d", n, told, seconds, 10*seconds)
 		}
-		if n, told := count("deduplication failed"); n < seconds/10 || n > seconds/10+5 || told < seconds-20 || told > seconds {
+		if n, told := count("store failed"); n < seconds/10 || n > seconds/10+5 || told < seconds-20 || told > seconds {
 			t.Errorf("got %d lines about %d failures of the store in %d s, want one in ten seconds, and 5 more at first", n, told, seconds)
 		}
 	})
@@ -137,7 +137,7 @@ func TestNotificationsAreLoggedOnce(t *testing.T) {
 	want(send(new(app)), "ok", 3, 3, 0)
 	h.Dedup.OnError = delivery.OnErrorReject
 	watch(t, h).fail = func(string) error { return errors.New("out of order") }
-	want(send(new(app)), "dedup_unavailable", 3, 0, 0)
+	want(send(new(app)), "store_unavailable", 3, 0, 0)
 	h.Deliver = delivery.Batch
 	h.Dedup.OnError = delivery.OnErrorDeliver
 	want(send(&app{answer: func(w http.ResponseWriter, _ *http.Request, _ string) error {

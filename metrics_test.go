@@ -102,7 +102,7 @@ func TestMetricsCountOverReloads(t *testing.T) {
 			"events_total feed page delivered": 2, "events_total feed page failed": 1, "events_total feed page duplicate": 3,
 			"events_total mention page delivered": 1, "events_total mention page duplicate": 2, "events_total other other delivered": 1,
 			"delivery_duration_seconds": 5, "notification_size_bytes": 4, "notifications_in_flight": 0,
-			"oldest_undelivered_age_seconds": 0, "dedup_errors_total claim": 1, "dedup_wait_seconds": 0, "dedup_events memory": 3,
+			"oldest_undelivered_age_seconds": 0, "store_errors_total claim": 1, "dedup_wait_seconds": 0, "dedup_events memory": 3,
 			"dedup_evicted_events_total": 0,
 		}) {
 			if got[metric] != want {

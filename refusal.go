@@ -63,7 +63,7 @@ var (
 	errSignedRequestPayload   = refusal{http.StatusBadRequest, "signed_request_payload"}
 
 	errOverloaded = refusal{http.StatusServiceUnavailable, "overloaded"}
-	errDedup      = refusal{http.StatusServiceUnavailable, "dedup_unavailable"}
+	errStore      = refusal{http.StatusServiceUnavailable, "store_unavailable"}
 	errStoreFull  = refusal{http.StatusServiceUnavailable, "store_full"}
 	errStoreBusy  = refusal{http.StatusServiceUnavailable, "store_busy"}
 	errInFlight   = refusal{http.StatusServiceUnavailable, "in_flight"}
@@ -87,7 +87,7 @@ func (r refused) Unwrap() error { return r.error }
 func refusalOf(err error) error {
 	switch err {
 	case delivery.ErrStore:
-		return errDedup
+		return errStore
 	case delivery.ErrStoreFull:
 		return errStoreFull
 	case delivery.ErrStoreBusy:

@@ -59,7 +59,7 @@ func TestStatusTellsWhatHasBecomeOfEverything(t *testing.T) {
 					want[counted] = results{"ok": 0.0}
 				}
 			}
-			for _, counted := range []string{"events", "dedup_errors"} {
+			for _, counted := range []string{"events", "store_errors"} {
 				if want[counted] == nil {
 					want[counted] = results{}
 				}
@@ -85,13 +85,13 @@ func TestStatusTellsWhatHasBecomeOfEverything(t *testing.T) {
 		time.Sleep(time.Minute)
 		watch(t, h).fail = func(call string) error { return errors.New(call) }
 		h.Dedup.OnError = delivery.OnErrorReject
-		wantAnswer(t, h, testBody, new(app), 503, "dedup_unavailable")
+		wantAnswer(t, h, testBody, new(app), 503, "store_unavailable")
 		want("failing", map[string]any{
 			"in_flight": 0.0, "undelivered": 3.0, "last_notification": at(3), "last_success": at(1), "failing_since": at(2), "oldest_undelivered": at(2),
 			"verifications": results{"ok": 0.0, "verification_malformed": 1.0},
-			"notifications": results{"ok": 1.0, "signature_missing": 1.0, "delivery_failed": 1.0, "dedup_unavailable": 1.0},
+			"notifications": results{"ok": 1.0, "signature_missing": 1.0, "delivery_failed": 1.0, "store_unavailable": 1.0},
 			"events":        results{"delivered": 2.0, "failed": 1.0},
-			"dedup_errors":  results{"claim": 1.0},
+			"store_errors":  results{"claim": 1.0},
 		})
 
 		h.Dedup.OnError = delivery.OnErrorDeliver
@@ -104,9 +104,9 @@ func TestStatusTellsWhatHasBecomeOfEverything(t *testing.T) {
 		want("delivered at last", map[string]any{
 			"in_flight": 0.0, "undelivered": 0.0, "last_notification": at(3), "last_success": at(3),
 			"verifications": results{"ok": 0.0, "verification_malformed": 1.0},
-			"notifications": results{"ok": 2.0, "signature_missing": 1.0, "delivery_failed": 1.0, "dedup_unavailable": 1.0},
+			"notifications": results{"ok": 2.0, "signature_missing": 1.0, "delivery_failed": 1.0, "store_unavailable": 1.0},
 			"events":        results{"delivered": 5.0, "failed": 1.0},
-			"dedup_errors":  results{"claim": 2.0},
+			"store_errors":  results{"claim": 2.0},
 		})
 	})
 }

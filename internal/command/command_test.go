@@ -238,7 +238,7 @@ func TestUsageErrors(t *testing.T) {
 	for want, args := range map[string][]string{
 		`Error: unknown command "snd", did you mean "send"?`:                                                   {"snd"},
 		`unknown command "ssend", did you mean "send"?`:                                                        {"ssend", "--sample", "page-feed"},
-		`unknown command "s", did you mean "send" or "sign" or "status" or "subscriptions"?`:                   {"s"},
+		`unknown command "s", did you mean "send" or "sign" or "status" or "store" or "subscriptions"?`:        {"s"},
 		`unknown command "nonsense": must be one of destinations, events, listen, parse, send, sign, status, `: {"nonsense"},
 		`unknown command "nonsense" for "caddy meta-webhook send"`:                                             {"send", "nonsense"},
 		`unknown command "remvoe", did you mean "remove"?`:                                                     {"subscriptions", "remvoe"},

@@ -109,7 +109,7 @@ func refused(s *admin.Status) (n uint64) {
 	for _, counts := range []map[string]uint64{s.Verifications, s.Notifications} {
 		for result, count := range counts {
 			switch result {
-			case "ok", "delivery_failed", "in_flight", "overloaded", "dedup_unavailable", "store_full", "store_busy":
+			case "ok", "delivery_failed", "in_flight", "overloaded", "store_unavailable", "store_full", "store_busy":
 			default:
 				n += count
 			}

@@ -30,7 +30,7 @@ func TestStatusTable(t *testing.T) {
 				Name: "shop", LastNotification: before(3 * time.Second), LastSuccess: before(2 * time.Minute),
 				FailingSince: before(100 * time.Second), InFlight: 2, Undelivered: observe.MostOwed, OldestUndelivered: before(101 * time.Second),
 				Verifications: map[string]uint64{"ok": 1, "verify_token_mismatch": 2},
-				Notifications: map[string]uint64{"ok": 3, "delivery_failed": 4, "dedup_unavailable": 5, "in_flight": 6, "overloaded": 7, "store_full": 8, "store_busy": 9, "signature_mismatch": 7},
+				Notifications: map[string]uint64{"ok": 3, "delivery_failed": 4, "store_unavailable": 5, "in_flight": 6, "overloaded": 7, "store_full": 8, "store_busy": 9, "signature_mismatch": 7},
 				Events:        map[string]uint64{"delivered": 8, "duplicate": 9, "failed": 10},
 			}},
 		}, "NAME   LAST NOTIFICATION  LAST SUCCESS  FAILING FOR  IN FLIGHT  UNDELIVERED  OLDEST  DELIVERED  STORED  DUPLICATE  FAILED  REFUSED\n" +

@@ -16,8 +16,9 @@ import (
 
 func newStoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "store <command>",
-		Short: "Checks and repairs the folder of store file",
+		Use:     "store <command>",
+		Short:   "Checks and repairs the folder of store file",
+		Example: `  caddy meta-webhook store check --path /var/lib/caddy/.local/share/caddy/meta_webhook`,
 		Long: `
 Looks at the folder of a store file, of a gateway that is stopped, or at a copy
 of one. Caddy itself repairs what it can when it starts; these commands say what

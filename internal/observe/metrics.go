@@ -29,7 +29,7 @@ var (
 		"How long the next handler took for what it was handed.", prometheus.DefBuckets), []string{"name"})
 	notificationSize = prometheus.NewHistogramVec(histogram("notification_size_bytes",
 		"Size of the bodies of authentic notifications.", prometheus.ExponentialBuckets(256, 4, 8)), []string{"name"})
-	dedupErrors = prometheus.NewCounterVec(prometheus.CounterOpts(metric("dedup_errors_total",
+	storeErrors = prometheus.NewCounterVec(prometheus.CounterOpts(metric("store_errors_total",
 		"Calls to the store of delivered events that failed, by operation.")), []string{"name", "operation"})
 	dedupWait = prometheus.NewHistogramVec(histogram("dedup_wait_seconds",
 		"How long duplicates waited for the outcome of a delivery.", prometheus.DefBuckets), []string{"name"})
@@ -57,7 +57,7 @@ type countsOfNames interface {
 }
 
 var countsByName = []countsOfNames{
-	verificationsTotal, notificationsTotal, eventsTotal, deliveryDuration, notificationSize, dedupErrors, dedupWait,
+	verificationsTotal, notificationsTotal, eventsTotal, deliveryDuration, notificationSize, storeErrors, dedupWait,
 	attemptsTotal, deadTotal, destinationClosed, destinationGiveUp, storeWrite,
 }
 
@@ -113,7 +113,7 @@ func newMeter(ctx caddy.Context, name string) (*meter, error) {
 		verification: verificationsTotal.MustCurryWith(label),
 		notification: notificationsTotal.MustCurryWith(label),
 		events:       eventsTotal.MustCurryWith(label),
-		errors:       dedupErrors.MustCurryWith(label),
+		errors:       storeErrors.MustCurryWith(label),
 		deliveries:   deliveryDuration.With(label),
 		sizes:        notificationSize.With(label),
 		waits:        dedupWait.With(label),

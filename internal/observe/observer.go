@@ -174,7 +174,7 @@ func (o *Observer) StoreFailed(operation string, err error) {
 	o.meter.errors.WithLabelValues(operation).Inc()
 	if suppressed, ok := o.state.lines.allow("dedup "+operation, fewLines); ok {
 		fields := o.fields(suppressed, zap.String("operation", operation), zap.Error(err))
-		o.logger.Error("deduplication failed", fields...)
+		o.logger.Error("store failed", fields...)
 	}
 }
 

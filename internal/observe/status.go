@@ -24,7 +24,7 @@ type Status struct {
 	Verifications map[string]uint64 `json:"verifications"` // by result
 	Notifications map[string]uint64 `json:"notifications"` // by result
 	Events        map[string]uint64 `json:"events"`        // by outcome
-	DedupErrors   map[string]uint64 `json:"dedup_errors"`  // by operation
+	StoreErrors   map[string]uint64 `json:"store_errors"`  // by operation
 }
 
 // Statuses returns the status of each name, in their order.
@@ -45,7 +45,7 @@ func (s *State) status() Status {
 		Verifications: counts(verificationsTotal, s.name, "result"),
 		Notifications: counts(notificationsTotal, s.name, "result"),
 		Events:        counts(eventsTotal, s.name, "outcome"),
-		DedupErrors:   counts(dedupErrors, s.name, "operation"),
+		StoreErrors:   counts(storeErrors, s.name, "operation"),
 	}
 	shown.InFlight, shown.Undelivered, shown.OldestUndelivered = s.undelivered(time.Now())
 	s.mu.Lock()
