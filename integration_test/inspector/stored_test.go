@@ -306,7 +306,8 @@ func TestPageOfAHundredThousandEvents(t *testing.T) {
 	ask := func(what, query string) (shown struct {
 		Events []struct{ Subject string }
 		Next   string
-	}) {
+	},
+	) {
 		start := time.Now()
 		shown = read[struct {
 			Events []struct{ Subject string }
