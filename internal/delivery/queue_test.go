@@ -21,6 +21,7 @@ type testQueue struct {
 	seen    map[store.Key]bool
 	fail    error // of every call
 	taken   int   // calls of Take that found something
+	closed  bool
 }
 
 type testDelivery struct {
@@ -181,7 +182,12 @@ func (q *testQueue) Settle(_ context.Context, _ string, outcomes []store.Outcome
 	return nil
 }
 
-func (q *testQueue) Close() error { return nil }
+func (q *testQueue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	return nil
+}
 
 // left returns how many deliveries are not settled for good.
 func (q *testQueue) left() int {

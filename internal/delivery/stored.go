@@ -38,6 +38,7 @@ type Stored struct {
 	stop    context.CancelFunc // no new attempt
 	abort   context.CancelFunc // nor the rest of those under way
 	running sync.WaitGroup     // the workers
+	left    chan struct{}      // closed when the queue is no longer used by them
 	workers []*worker
 	ended   atomic.Bool
 }
@@ -66,7 +67,9 @@ func (s *Stored) Start() error {
 	s.running.Go(func() { s.lookEveryMinute(taking, queue) })
 	unwatch := s.Observer.WatchQueue(statsOf(queue))
 	s.running.Go(func() { s.tellUnattended(taking, queue, s.Destinations) })
+	s.left = make(chan struct{})
 	go func() {
+		defer close(s.left)
 		s.running.Wait()
 		s.abort()
 		unwatch()
@@ -217,7 +220,8 @@ func (s *Stored) Stop() {
 
 // Finish waits until the attempts under way have come to their end, or the
 // grace period has; those that are left are cancelled then, and made again by
-// whatever delivers next. A grace period of 0 has no end.
+// whatever delivers next. A grace period of 0 has no end. The queue is released
+// by then, so that a process that exits has closed it.
 func (s *Stored) Finish(grace time.Duration) {
 	if s.stop == nil {
 		return
@@ -226,7 +230,7 @@ func (s *Stored) Finish(grace time.Duration) {
 		timer := time.AfterFunc(grace, s.abort)
 		defer timer.Stop()
 	}
-	s.running.Wait()
+	<-s.left
 }
 
 // Deliver stores the events of a notification. It returns nil once they are

@@ -610,3 +610,31 @@ func TestEventsOfARemovedDestinationWait(t *testing.T) {
 		}
 	})
 }
+
+// TestQueueIsClosedWhenAProcessExits has the configuration end its use of the
+// queue before the deliveries end theirs.
+func TestQueueIsClosedWhenAProcessExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &testApp{answer: func(http.ResponseWriter, *http.Request, string) error {
+			time.Sleep(time.Second)
+			return nil
+		}}
+		g := newGateway(t, to(app))
+		if err := g.Queue.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = g.accept(message([2]int{1, 0}))
+		g.run(func() {
+			synctest.Wait()
+			if err := g.Queue.End(); err != nil {
+				t.Errorf("End: got error %v, want none", err)
+			}
+			if g.queue.closed {
+				t.Error("got a closed queue during an attempt, want it open")
+			}
+		})
+		if !g.queue.closed || g.queue.left() != 0 {
+			t.Errorf("got closed: %t and %d events left, want the queue closed and none", g.queue.closed, g.queue.left())
+		}
+	})
+}
