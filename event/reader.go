@@ -12,7 +12,7 @@ import (
 //
 // It accepts less than there is. What it refuses, and what it would take
 // trouble to be certain of, it leaves to jsontext: it gives up with the panic
-// unsure, which scanner.read recovers from, so that nobody who uses a reader
+// unsure, which scanner.read recovers from, so that no caller of a reader
 // ever holds a value that is not valid. If jsontext accepts the body, it is
 // read again as a vetted one. The reader is unsure of
 //

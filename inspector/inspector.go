@@ -93,12 +93,12 @@ type Handler struct {
 	// machine, wherever the proxy is. Default: no one else.
 	Allow []string `json:"allow,omitempty"`
 
-	// Let everybody who may see the page replay and discard stored events, and
+	// Let those who may see the page replay and discard stored events, and
 	// pause destinations. Default: the page only shows.
 	Operate bool `json:"operate,omitempty"`
 
 	// Let `caddy meta-webhook listen` have a copy of every event, on any
-	// machine, with a token. Default: nobody.
+	// machine, with a token. Default: no copies.
 	Listen *Listen `json:"listen,omitempty"`
 
 	allowed  []netip.Prefix

@@ -38,7 +38,7 @@ const (
 // Status | Reason | Description
 // -------|--------|------------
 // 401 | `token_missing` | There is no token, or more than one
-// 401 | `token_wrong` | The token is none of those that are configured
+// 401 | `token_wrong` | The token is not configured
 // 403 | `insecure_connection` | The request came over plain HTTP from another machine, or through a proxy that does not say otherwise or is not trusted
 // 503 | `too_many_listeners` | There are as many listeners as `max_listeners`
 //
@@ -151,7 +151,7 @@ func (h *Handler) serveListener(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// isPrivate reports whether nobody between the listener and here can read what
+// isPrivate reports whether no one between the listener and here can read what
 // it is sent, or the token.
 func isPrivate(r *http.Request) bool {
 	if isSecure(r) {

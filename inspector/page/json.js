@@ -1,5 +1,5 @@
 // JSON as it is written. A number stays the text that it is: ids of Meta's are
-// larger than what a number of JavaScript can hold. Only what somebody looks
+// larger than what a number of JavaScript can hold. Only what a person looks
 // at is read, one level at a time.
 
 const space = /[ \t\n\r]*/y;

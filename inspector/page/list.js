@@ -80,7 +80,7 @@ export class List {
 		return this.#rows.slice(...this.#sight());
 	}
 
-	// isNearEnd reports whether somebody is about to see the last row.
+	// isNearEnd reports whether the last row is about to be seen.
 	get isNearEnd() {
 		return this.#sight()[1] > this.#rows.length - 2 * beyond;
 	}

@@ -21,7 +21,7 @@ export function replayOne(story, destination) {
 export function discardOne(story, { destination, state }) {
 	return ask({
 		title: `Discard for ${destination}?`,
-		text: `${destination} does not get this event by this delivery, unless somebody replays it.`,
+		text: `${destination} does not get this event by this delivery, unless it is replayed.`,
 		yes: "Discard",
 		run: () => operate("discard", { destination, id: story.id, state }),
 	});
@@ -35,7 +35,7 @@ export function pause(destination, paused) {
 	}
 	return ask({
 		title: `Pause ${destination}?`,
-		text: "Its events wait until somebody has it go on, also over restarts.",
+		text: "Its events wait until it is resumed, also over restarts.",
 		yes: "Pause",
 		run,
 	});

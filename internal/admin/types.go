@@ -15,7 +15,7 @@ type Destination struct {
 	Since       time.Time        `json:"since,omitzero"`  // it has been down, if it is probing
 	Cause       string           `json:"cause,omitempty"` // of the failure that closed it, likewise
 	Probe       time.Time        `json:"probe,omitzero"`  // the next one, likewise
-	Waiting     int64            `json:"waiting"`         // events, among them those whose next attempt is not due yet
+	Waiting     int64            `json:"waiting"`         // events, including those whose next attempt is not due yet
 	UnderWay    int64            `json:"under_way"`       // events
 	Dead        int64            `json:"dead"`            // events
 	Causes      map[string]int64 `json:"causes"`          // of the dead

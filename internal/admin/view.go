@@ -186,7 +186,7 @@ func (v View) Change(r *http.Request, what string, parameters url.Values, logger
 	}
 	change, ok := changes[what]
 	if !ok {
-		return nil, badRequest("%q is none of the changes there are", what)
+		return nil, badRequest("unknown change %q", what)
 	}
 	parameters.Set("handler", v.Name)
 	asked := r.WithContext(r.Context()) // a copy

@@ -124,7 +124,7 @@ func moment(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05.000")
 }
 
-// indented returns JSON for people, or a text that is none as it is.
+// indented returns JSON for people, or any other text unchanged.
 func indented(text []byte) string {
 	var b bytes.Buffer
 	if json.Indent(&b, text, "", "  ") != nil {

@@ -136,7 +136,7 @@ func printPart(w io.Writer, p *file.Part, torn, damaged string) {
 		line("%s", destinationLine(&p.Destinations[i]))
 	}
 	if p.TornBytes > 0 {
-		line("%s, which a crash left half written and nobody was told of, %s", count(p.TornBytes, "byte"), torn)
+		line("%s, which a crash left half written, and which were not acknowledged, %s", count(p.TornBytes, "byte"), torn)
 	}
 	for _, d := range p.SetAside {
 		line("set aside earlier: %s", damageLine(d, d.File))

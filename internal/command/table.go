@@ -42,7 +42,7 @@ const (
 	leastColumn = 4 // characters that are left of a cell that is cut short
 )
 
-// print prints the table. What is no terminal has room for all of it.
+// print prints the table. Only a terminal bounds its width.
 func (t *table) print(w io.Writer) error {
 	return t.printIn(w, terminalWidth(w))
 }

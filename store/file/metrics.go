@@ -13,7 +13,7 @@ import (
 type heldEvents struct{ desc *prometheus.Desc }
 
 var held = heldEvents{prometheus.NewDesc("caddy_meta_webhook_dedup_events",
-	"Delivered events that the store holds, with those whose window has ended and whose place nothing has taken yet.",
+	"Delivered events that the store holds, with those whose window has ended and that have not been removed yet.",
 	[]string{"name"}, prometheus.Labels{"store": "file"})}
 
 // Describe implements prometheus.Collector.

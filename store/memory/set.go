@@ -83,7 +83,7 @@ func (s *set) seconds(window time.Duration) (now, expires uint32) {
 	return uint32(since / time.Second), uint32(max(1, min(up, math.MaxUint32)))
 }
 
-// claim claims those events that were not delivered and that nobody else
+// claim claims those events that were not delivered and that no one else
 // holds, and sets the states.
 func (s *set) claim(token store.Token, events []store.Key, states []store.State, lease time.Duration) {
 	now := s.now().Sub(s.start)

@@ -106,7 +106,7 @@ func (t *tables) do(ctx context.Context, p *part, by connected, do func(*pgxpool
 	}
 }
 
-// said makes an error of the database one of the store's where it is none of a
+// said makes an error of the database one of the store's where it is not a
 // fault.
 func said(err error) error {
 	switch {

@@ -30,7 +30,7 @@ func Of(t Test) int {
 // Take returns a port of the loopback interface that has no listener, and
 // that no other caller, in this process or another, gets before its release.
 //
-// The port is below those that systems give to outgoing connections: nobody
+// The port is below those that systems give to outgoing connections: no one
 // takes it while a server restarts. Caddy would share it with another Caddy
 // without an error, so as a sign to other callers the port above is taken.
 func Take() (port int, release func(), err error) {

@@ -54,7 +54,7 @@ func Start(t testing.TB, settings ...string) *Server {
 // DSN is how to connect as the superuser.
 func (s *Server) DSN() string { return s.DSNOf("postgres") }
 
-// DSNOf is how to connect as a user. Nobody needs a password.
+// DSNOf is how to connect as a user, who needs no password.
 func (s *Server) DSNOf(user string) string {
 	return fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?sslmode=disable", user, s.port)
 }

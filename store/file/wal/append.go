@@ -14,11 +14,11 @@ type group struct {
 	buf     []byte
 	records int64
 	batches int
-	sync    bool        // somebody waits until it is on the disk
+	sync    bool        // a call waits until it is on the disk
 	lazy    []lazyBatch // what to write again if it does not get there
 	err     error       // once done is closed
 
-	written chan struct{} // closed when it was written; nil if nobody waits for that
+	written chan struct{} // closed when it was written; nil if no call waits for that
 	done    chan struct{} // closed when it is on the disk, or failed
 }
 

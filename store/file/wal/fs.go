@@ -33,7 +33,7 @@ type FS interface {
 	SyncDir(dir string) error
 
 	// Lock takes the lock on a file, which it makes if there is none, until it
-	// is closed. It fails with ErrLocked if somebody has it.
+	// is closed. It fails with ErrLocked if another process has it.
 	Lock(name string) (io.Closer, error)
 }
 

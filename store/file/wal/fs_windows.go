@@ -27,7 +27,7 @@ func isFull(err error) bool {
 // it is closed.
 func inUse(err error) bool { return errors.Is(err, errorSharingViolation) }
 
-// lockFile opens a file that nobody else can open meanwhile.
+// lockFile opens a file that no other process can open meanwhile.
 func lockFile(name string) (io.Closer, error) {
 	path, err := syscall.UTF16PtrFromString(name)
 	if err != nil {

@@ -88,8 +88,8 @@ func (s *scanner) find(offset int64) (found int64, ok bool) {
 	return 0, false
 }
 
-// walk calls visit with each whole batch, and gap with what is between them
-// that is none. It returns where the last batch ends.
+// walk calls visit with each whole batch, and gap with the bytes between them
+// that are not a batch. It returns where the last batch ends.
 func (s *scanner) walk(visit func(b batch, body []byte) error, gap func(start, end int64) error) (end int64, err error) {
 	offset := int64(dataStart)
 	for {

@@ -23,7 +23,7 @@ type segment struct {
 	checked atomic.Bool  // after a record could not be read
 
 	users   atomic.Int64 // one for the log, and one for each who reads
-	removal func() error // once nobody uses it
+	removal func() error // once it is not in use
 }
 
 var segmentName = regexp.MustCompile(`^(\d{10})\.log$`)

@@ -228,7 +228,7 @@ func (l *Ledger) flushed(to wal.Position) {
 }
 
 // expire has the index forget what has expired, once a minute. That the log has
-// a record does not keep it: nobody asks for those.
+// a record does not keep it: no one asks for those.
 func (l *Ledger) expire(now time.Time) {
 	minute := now.Unix() / 60
 	if l.expired.Swap(minute) != minute {

@@ -136,7 +136,7 @@ func (f *FS) Rename(from, to string) error {
 }
 
 // Lock implements wal.FS. A file that is not there, or cannot be written to, is
-// locked by nobody.
+// not locked.
 func (*FS) Lock(name string) (io.Closer, error) {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		return io.NopCloser(nil), nil

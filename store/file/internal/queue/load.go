@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
-// A loading is a queue that is being opened. Nobody else has it yet.
+// A loading is a queue that is being opened. No other goroutine has it yet.
 type loading struct {
 	*Queue
 	known map[store.Number]loaded // deliveries in the schedules

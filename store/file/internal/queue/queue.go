@@ -120,7 +120,7 @@ type Queue struct {
 	pending      []*write // begun and not yet applied, in the order of their positions
 	inFlight     map[store.Key]*write
 	segments     map[uint32]*segment
-	known        []*segment      // those whose catalog is kept
+	known        []*segment      // the segments whose catalog is kept
 	lastApplied  wal.Position    // of a record with deliveries
 	moved        []movedDelivery // by number
 	handles      uint32

@@ -50,7 +50,7 @@ func (q *Queue) settledUpTo() wal.Position {
 	if p := q.loaded.Load(); p != 0 {
 		return wal.Position(p)
 	}
-	// Whoever has the lock order may have written what is not in the index yet.
+	// A goroutine that holds the lock order may have written what is not in the index yet.
 	q.order.Lock()
 	defer q.order.Unlock()
 	q.mu.Lock()

@@ -96,7 +96,7 @@ func (q *Queue) catalog(s *segment) (offsets []uint32, err error) {
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	if !first { // somebody else keeps it
+	if !first { // another goroutine keeps it
 		return offsets, err
 	}
 	q.mu.Lock()

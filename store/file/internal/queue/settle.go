@@ -32,8 +32,7 @@ func (q *Queue) Settle(_ context.Context, destination string, outcomes []store.O
 	return asQueueError(err)
 }
 
-// A lateDelivery is one that somebody had taken, and that is not theirs any
-// more.
+// A lateDelivery is one that was taken, and whose lease has ended since.
 type lateDelivery struct {
 	found    bool
 	key      store.Key

@@ -15,7 +15,7 @@ type lane struct {
 }
 
 // lanes finds the lanes that have entries. It is a hash table in parts, which
-// grow one at a time, so that nobody waits for all of it to grow.
+// grow one at a time, so that no call waits for all of it to grow.
 type lanes struct {
 	slab   slab[lane]
 	secret uint64

@@ -288,7 +288,7 @@ func (x *Index) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// remove has a file removed once nobody reads it.
+// remove has a file removed once it is not being read.
 func (x *Index) remove(f *file) error {
 	f.removed.Store(true)
 	return x.done(f)

@@ -44,7 +44,7 @@ func (t *TornError) Error() string { return fmt.Sprintf("after %d bytes: %v", t.
 func (t *TornError) Unwrap() error { return t.Err }
 
 // A Disk is a file system in memory, for one process at a time. What was
-// written, created, renamed or removed is there for whoever looks, but only
+// written, created, renamed or removed is seen at once, but only
 // what was synced is certain to be there after a power cut.
 type Disk struct {
 	mu       sync.Mutex

@@ -2,7 +2,7 @@
 // configuration uses them, and tries again what a restart of the server has
 // interrupted.
 //
-// Which tables there are is a matter of those who use a pool.
+// Which tables there are is a matter of its users.
 package pgpool
 
 import (
