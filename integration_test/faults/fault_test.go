@@ -56,7 +56,7 @@ type world struct {
 	mode, remember string // options of the handler
 
 	server *pgtest.Server // with postgres
-	disk   *disk          // with file
+	disk   *harness.Disk  // with file
 	mend   func()         // ends the fault of the store, if there is one
 	lasts  bool           // the store survives its process
 }
@@ -86,8 +86,8 @@ func newWorld(t *testing.T, s harness.Seed) *world {
 	size := 1
 	switch store {
 	case "file":
-		w.disk = newDisk(t)
-		options = "path " + w.disk.path("stored")
+		w.disk = harness.NewDisk(t, "8m")
+		options = "path " + w.disk.Path("stored")
 	case "postgres":
 		w.server = pgtest.Start(t)
 		options = "dsn " + w.server.DSN()
@@ -240,10 +240,10 @@ func (w *world) breakStore() {
 		what, mend = "database stalled", w.server.Resume
 		w.ledger.Disturb()
 		w.server.Pause()
-	case w.disk != nil && w.disk.small:
-		what, mend = "disk full", w.disk.free
+	case w.disk != nil && w.disk.Small:
+		what, mend = "disk full", w.disk.Free
 		w.ledger.Disturb()
-		w.disk.fill()
+		w.disk.Fill()
 	default:
 		return
 	}

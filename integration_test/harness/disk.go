@@ -1,4 +1,4 @@
-package faults
+package harness
 
 import (
 	"errors"
@@ -10,26 +10,27 @@ import (
 	"testing"
 )
 
-// A disk is a folder that can run out of room, where the system lets a test
+// A Disk is a folder that can run out of room, where the system lets a test
 // mount a small disk.
-type disk struct {
+type Disk struct {
+	Small bool // it can
 	t     *testing.T
 	dir   string
-	small bool
 }
 
-func newDisk(t *testing.T) *disk {
+// NewDisk returns a disk of a size, as mount takes it.
+func NewDisk(t *testing.T, size string) *Disk {
 	t.Helper()
-	d := &disk{t: t, dir: t.TempDir()}
+	d := &Disk{t: t, dir: t.TempDir()}
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
 		t.Log("NOT RUN: a full disk, for which the test has to be run by root on Linux")
 		return d
 	}
-	if output, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", d.dir).CombinedOutput(); err != nil {
+	if output, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", d.dir).CombinedOutput(); err != nil {
 		t.Logf("NOT RUN: a full disk, because a small one cannot be mounted: %v\n%s", err, output)
 		return d
 	}
-	d.small = true
+	d.Small = true
 	t.Cleanup(func() {
 		if output, err := exec.Command("umount", d.dir).CombinedOutput(); err != nil {
 			t.Errorf("umount: got error %v, want none\n%s", err, output)
@@ -38,11 +39,12 @@ func newDisk(t *testing.T) *disk {
 	return d
 }
 
-func (d *disk) path(name string) string { return filepath.Join(d.dir, name) }
+// Path returns the path of a file on the disk.
+func (d *Disk) Path(name string) string { return filepath.Join(d.dir, name) }
 
-// fill takes all the room that is left.
-func (d *disk) fill() {
-	f, err := os.OpenFile(d.path("filler"), os.O_CREATE|os.O_WRONLY, 0o600)
+// Fill takes all the room that is left.
+func (d *Disk) Fill() {
+	f, err := os.OpenFile(d.Path("filler"), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		d.t.Error(err)
 		return
@@ -57,9 +59,9 @@ func (d *disk) fill() {
 	}
 }
 
-// free gives the room back.
-func (d *disk) free() {
-	if err := os.Remove(d.path("filler")); err != nil && !errors.Is(err, os.ErrNotExist) {
+// Free gives the room back.
+func (d *Disk) Free() {
+	if err := os.Remove(d.Path("filler")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		d.t.Error(err)
 	}
 }
