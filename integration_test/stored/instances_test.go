@@ -3,7 +3,6 @@ package stored
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -112,11 +111,7 @@ func (c *cluster) finish() {
 func TestInstancesOnOneDatabase(t *testing.T) {
 	t.Parallel()
 	first := harness.NewSeed(t)
-	seeds := 1
-	if given, err := strconv.Atoi(os.Getenv("META_WEBHOOK_FAULT_SEEDS")); err == nil {
-		seeds = given
-	}
-	for s := first; s < first+harness.Seed(seeds); s++ {
+	for s := first; s < first+seeds(); s++ {
 		for instances := 1; instances <= 3; instances++ {
 			t.Run(fmt.Sprintf("%d, META_WEBHOOK_SEED=%d", instances, s), func(t *testing.T) {
 				t.Parallel() // most of it is waiting for leases to end
