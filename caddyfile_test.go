@@ -89,7 +89,7 @@ func TestCaddyfileErrorsNameTheLine(t *testing.T) {
 		{"store memory\n store file", "store is given twice"},
 		{"store memory {\n path x\n }", "unrecognized store memory option 'path'"},
 		{"store memory {\n window 1h\n }", "unrecognized store memory option 'window'"},
-		{"store memory {\n max_events 0\n }", "max_events: must be from 1 to 2147483647"},
+		{"store memory {\n max_events 0\n }", "max_events: must be from 1 to 1073741823"},
 		{"store memory {\n max_events 1\n max_events 2\n }", "max_events is given twice"},
 		{"store memory {\n max_events 1 2\n }", "wrong argument count"},
 		{"store file {\n path \"\"\n }", "path: must not be empty"},

@@ -258,7 +258,7 @@ func TestPageShowsWhatMetaSent(t *testing.T) {
 	browsertest.Eval[bool](p, rows+`[0].querySelector("a").click() ?? true`)
 	p.Eventually(`document.querySelectorAll(".parts li").length === 2`)
 	browsertest.Eval[bool](p, `document.querySelector(".parts button").click() ?? true`)
-	p.Eventually(`document.querySelector(".tree")?.textContent.includes('"one"') && document.querySelector(".parts") === null`)
+	p.Eventually(`document.querySelector(".tree")?.textContent.includes('"one"') === true && document.querySelector(".parts") === null`)
 	browsertest.Eval[bool](p, rows+`.find((row) => row.textContent.includes("only") && row.textContent.includes("app")).querySelector("a").click() ?? true`)
 	p.Eventually(`document.querySelector("[data-what=original]") !== null`)
 	browsertest.Eval[bool](p, `document.querySelector("[data-what=original]").click() ?? true`)
