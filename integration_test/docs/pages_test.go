@@ -25,6 +25,7 @@ var (
 	configurations = []string{"caddyfile", "json", "yaml", "systemd", "nginx", "dockerfile", "sh"}
 	illustrations  = []string{"http", "console"}
 	programs       = []string{"js", "python", "php", "go"} // held against files
+	scripts        = []string{"bash"}                      // which integration_test/stored runs
 )
 
 var fence = regexp.MustCompile("(?ms)^( *)```(\\w*)\n(.*?)^ *```$")
@@ -92,7 +93,7 @@ func furnish(t *testing.T, blocks []block) *strings.Replacer {
 
 func TestEveryBlockOfTheGuidesIsLookedAt(t *testing.T) {
 	for _, b := range pageBlocks(t, theGuides, "") {
-		if known := slices.Concat(configurations, illustrations, programs); !slices.Contains(known, b.language) {
+		if known := slices.Concat(configurations, illustrations, programs, scripts); !slices.Contains(known, b.language) {
 			t.Errorf("%s: got a block of %q, want one of %q:\n%s", b.page, b.language, known, b.text)
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(b.text), "\n")

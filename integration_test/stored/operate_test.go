@@ -107,7 +107,7 @@ func TestAlertScript(t *testing.T) {
 	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "give_up 1ms", "respond 422", "}"))
 
 	guide := harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "guides", "alerts-without-prometheus.md"))
-	_, script, _ := strings.Cut(guide, "```sh\n")
+	_, script, _ := strings.Cut(guide, "```bash\n")
 	script, _, _ = strings.Cut(script, "```")
 	if err := os.Symlink(caddyproc.Build(t), c.Path("caddy")); err != nil {
 		t.Fatal(err)
