@@ -96,7 +96,7 @@ func newLayout(t *testing.T, b block, config []byte, port int, u *harness.Upstre
 	}
 	server["listen"] = []string{fmt.Sprintf("127.0.0.1:%d", port)}
 	server["automatic_https"] = object{"disable": true}
-	dir := t.TempDir()
+	dir := harness.StoreDir(t)
 	each(server, func(o object) {
 		if hosts, ok := o["host"]; ok {
 			l.host = texts(hosts)[0]

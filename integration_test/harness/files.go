@@ -41,3 +41,18 @@ func Must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// StoreDir returns a folder for the store of a gateway in this process. Unlike a
+// process that exits, one that stops Caddy does not wait until a queue is
+// closed, so that the folder may still be written to when the test ends.
+func StoreDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		Eventually(t, "the end of what writes to "+dir, func() bool { return os.RemoveAll(dir) == nil })
+	})
+	return dir
+}
