@@ -124,7 +124,7 @@ func TestListenersHearOfDestinations(t *testing.T) {
 	g.LogLevel = "INFO"
 	g.Global = "events {\non meta_webhook.dead test_listener\non meta_webhook.destination_down test_listener\non meta_webhook.destination_up test_listener\n}"
 	g.MustLoad(harness.Lines("@refused vars {http.meta_webhook.event.kind} feed", harness.Hook("name "+t.Name(),
-		"store file {\npath "+filepath.ToSlash(t.TempDir())+"\n}",
+		"store file {\npath "+filepath.ToSlash(harness.StoreDir(t))+"\n}",
 		"destination app {", "reverse_proxy "+u.Addr, "}",
 		"destination strict @refused {", "give_up 1ms", "respond 422", "}")))
 	var all []caddy.Event

@@ -201,7 +201,7 @@ func TestAttemptLinksToItsNotification(t *testing.T) {
 				}
 			})
 			g := harness.Start(t, harness.Lines("tracing {\nspan gateway\n}", harness.Hook("name "+t.Name(),
-				"store file {\npath "+filepath.ToSlash(t.TempDir())+"\n}", "destination app {", "deliver "+mode, "retry 50ms 50ms", "reverse_proxy "+u.Addr, "}")))
+				"store file {\npath "+filepath.ToSlash(harness.StoreDir(t))+"\n}", "destination app {", "deliver "+mode, "retry 50ms 50ms", "reverse_proxy "+u.Addr, "}")))
 			for i := range notifications {
 				r := g.Notification(harness.Page([]string{strconv.Itoa(i)}))
 				r.Header.Set("Tracestate", "vendor=outside")

@@ -30,6 +30,7 @@ type fakeQueue struct {
 	paused  map[string]bool
 	stories []store.Story
 	fail    error
+	looked  chan struct{} // has room for the look at the start
 }
 
 func (q *fakeQueue) Take(ctx context.Context, _ string, _ store.Want) ([]store.Delivery, error) {
@@ -40,6 +41,12 @@ func (q *fakeQueue) Take(ctx context.Context, _ string, _ store.Want) ([]store.D
 func (q *fakeQueue) Close() error { return nil }
 
 func (q *fakeQueue) Stats(context.Context) (store.Stats, error) {
+	defer func() {
+		select {
+		case q.looked <- struct{}{}:
+		default:
+		}
+	}()
 	return store.Stats{Bytes: 1000, Free: -1, Damaged: 1, Destinations: []store.DestinationStats{
 		{Destination: "app", Waiting: 3, UnderWay: 1, Paused: q.paused["app"], Dead: map[string]int64{"http_404": 2, "timeout": 1}, Oldest: time.Unix(1_700_000_000, 0).UTC()},
 		{Destination: "gone", Waiting: 7, Paused: q.paused["gone"]},
@@ -81,7 +88,7 @@ func serving(t *testing.T) (*fakeQueue, func(method, path string, into any) erro
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = o.Close() })
-	q := &fakeQueue{paused: make(map[string]bool)}
+	q := &fakeQueue{paused: make(map[string]bool), looked: make(chan struct{}, 1)}
 	app := &delivery.Destination{Name: "app"}
 	app.SetDefaults(new(delivery.Options))
 	s := &delivery.Stored{
@@ -91,6 +98,7 @@ func serving(t *testing.T) (*fakeQueue, func(method, path string, into any) erro
 	if err := s.StartOnce(t.Name()); err != nil {
 		t.Fatal(err)
 	}
+	<-q.looked
 	t.Cleanup(func() {
 		if err := delivery.End(t.Name()); err != nil {
 			t.Error(err)
