@@ -50,7 +50,11 @@ export class Feed {
 		try {
 			const before = this.rows.length;
 			while (!this.#ended && this.rows.length < before + size / 2) {
-				const page = await this.#page(this.#next, signal);
+				const cursor = this.#next;
+				const page = await this.#page(cursor, signal);
+				if (cursor !== this.#next) {
+					continue; // the rows are others by now, and the page does not follow them
+				}
 				const known = new Set(this.rows.map((row) => row.key));
 				this.rows = this.rows.concat(page.events.filter((row) => !known.has(row.key)));
 				this.#next = page.next;
