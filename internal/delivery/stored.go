@@ -304,21 +304,21 @@ func (s *Stored) notification(n *Notification) (*store.Notification, error) {
 		stored.Events[i] = store.Event{Key: store.Key(e.ID()), Window: s.window(e), Info: infoOf(e), Body: bodies[from:len(bodies):len(bodies)]}
 	}
 	for _, d := range s.Destinations {
-		wanted, err := d.wants(n, origin)
-		if err != nil {
-			s.Observer.MatcherFailed(d.Name, err)
-			return nil, ErrMatcher
-		}
-		if d.Deliver == Original {
-			if slices.Contains(wanted, true) {
-				s.addressWhole(d, n, stored)
-			}
-			continue
-		}
+		whole := false
 		for i := range n.Events {
-			if wanted[i] {
-				stored.Events[i].Targets = append(stored.Events[i].Targets, d.target(n.Events[i:i+1]))
+			one := n.Events[i : i+1]
+			wanted, err := d.wants(n, origin, one)
+			if err != nil {
+				s.Observer.MatcherFailed(d.Name, err)
+				return nil, ErrMatcher
 			}
+			whole = whole || wanted
+			if wanted && d.Deliver != Original {
+				stored.Events[i].Targets = append(stored.Events[i].Targets, d.target(one))
+			}
+		}
+		if whole && d.Deliver == Original {
+			s.addressWhole(d, n, stored)
 		}
 	}
 	return stored, nil
@@ -351,24 +351,16 @@ func (s *Stored) addressWhole(d *Destination, n *Notification, stored *store.Not
 	stored.Whole.Targets = append(stored.Whole.Targets, d.target(n.Events))
 }
 
-// wants returns which events of a notification a destination gets.
-func (d *Destination) wants(n *Notification, origin *Origin) ([]bool, error) {
-	wanted := make([]bool, len(n.Events))
-	for i := range n.Events {
-		if d.matchers == nil {
-			wanted[i] = true
-			continue
-		}
-		m := newMessage(n.Events[i].ID(), n.Events[i:i+1])
-		to := d.chain
-		to.Before = n.Request
-		r := new(Sender).request(n.Request.Context(), &to, origin, &m, &answer{header: make(http.Header)})
-		var err error
-		if wanted[i], err = d.matchers.AnyMatchWithError(r); err != nil {
-			return nil, err
-		}
+// wants reports whether a destination gets an event.
+func (d *Destination) wants(n *Notification, origin *Origin, one []event.Event) (bool, error) {
+	if d.matchers == nil {
+		return true, nil
 	}
-	return wanted, nil
+	m := newMessage(one[0].ID(), one)
+	to := d.chain
+	to.Before = n.Request
+	r := new(Sender).request(n.Request.Context(), &to, origin, &m, &answer{header: make(http.Header)})
+	return d.matchers.AnyMatchWithError(r)
 }
 
 // target returns the target of events at a destination.
