@@ -329,7 +329,7 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := l.stats
 	s.Segments, s.Size, s.Capacity = len(*l.segments.Load()), l.total, l.o.Capacity
-	s.Full = l.makeErr != nil || l.active == nil
+	s.Full = l.isFull()
 	for _, d := range l.damage {
 		s.Damage = append(s.Damage, *d)
 	}
@@ -338,6 +338,15 @@ func (l *Log) Stats() Stats {
 	})
 	return s
 }
+
+// Full reports whether there is no room for another segment.
+func (l *Log) Full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isFull()
+}
+
+func (l *Log) isFull() bool { return l.makeErr != nil || l.active == nil }
 
 // measure adds up what the files of the log take.
 func (l *Log) measure() {

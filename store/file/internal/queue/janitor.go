@@ -63,7 +63,7 @@ func (q *Queue) tidy(ctx context.Context) {
 	if err := q.remove(ctx, false); err != nil && ctx.Err() == nil {
 		q.zap.Error("removing what is old", zap.Error(err))
 	}
-	if q.log.Stats().Full {
+	if q.log.Full() {
 		q.makeRoom()
 	}
 	q.expire()
@@ -235,7 +235,7 @@ func (q *Queue) makeRoom() bool {
 // settled takes from. It is for callers that take from it themselves: the
 // janitor may come too late.
 func (q *Queue) relieve() {
-	if (q.full.Load() || q.log.Stats().Full) && len(q.removable(true)) > 0 {
+	if (q.full.Load() || q.log.Full()) && len(q.removable(true)) > 0 {
 		q.makeRoom()
 	}
 }
