@@ -38,7 +38,7 @@ func updates(n, number int) string {
 	return b.String()
 }
 
-// notified is newNotification as a server without an access log hands it on.
+// notified is newNotification as a server without an access log passes it.
 func notified(body string) *http.Request {
 	r := newNotification(body)
 	return r.WithContext(context.WithValue(r.Context(), caddyhttp.ServerCtxKey, new(caddyhttp.Server)))

@@ -210,7 +210,7 @@ func FuzzReader(f *testing.F) {
 }
 
 // checkReader checks that the body is a notification if it is one to jsontext,
-// that it gives the same events and the same error whoever has validated it,
+// that it gives the same events and the same error, whichever way validates it,
 // and that it is left to jsontext only for the reasons that there are.
 func checkReader(t *testing.T, body []byte) {
 	t.Helper()

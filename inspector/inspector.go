@@ -93,7 +93,7 @@ type Handler struct {
 	// machine, wherever the proxy is. Default: no one else.
 	Allow []string `json:"allow,omitempty"`
 
-	// Let those who may see the page replay and discard stored events, and
+	// Let anyone who can see the page replay and discard stored events, and
 	// pause destinations. Default: the page only shows.
 	Operate bool `json:"operate,omitempty"`
 

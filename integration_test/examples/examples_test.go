@@ -116,7 +116,7 @@ const (
 	theEvent = `{"specversion":"1.0","id":"` + theID + `","source":"https://graph.facebook.com/1","type":"com.facebook.page.feed","data":{"item":"post"},"datacontenttype":"application/json"}`
 )
 
-// signed returns an event as the gateway hands it on at a time.
+// signed returns an event as the gateway delivers it at a time.
 func signed(id string, at time.Time, body string) *http.Request {
 	r := harness.Must(http.NewRequest(http.MethodPost, "", strings.NewReader(body)))
 	key := harness.Must(base64.StdEncoding.DecodeString(strings.TrimPrefix(harness.NewSecret, "whsec_")))

@@ -105,7 +105,7 @@ func TestViewFindsTheNotificationOfAnEvent(t *testing.T) {
 		t.Errorf("got %d stories, %q and %v, want one and no notification", len(all), original, err)
 	}
 	if _, _, err := (View{"shop"}).Story(t.Context(), "1"); err == nil {
-		t.Error("got no error for an id that is none, want one")
+		t.Error("got no error for an invalid id, want one")
 	}
 }
 

@@ -22,7 +22,7 @@ func TestTablesOfOtherVersions(t *testing.T) {
 	}{
 		{"a table of the first version is brought up to date", firstVersion},
 		{"a table of the first version that another user owns", firstVersionOfAnother},
-		{"a table of the option's name that is none of ours is left alone", anotherTable},
+		{"a foreign table with the option's name is left alone", anotherTable},
 		{"newer tables are refused by name", newerVersion},
 		{"instances make the tables at the same time", madeTogether},
 	} {
