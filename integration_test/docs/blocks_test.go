@@ -36,7 +36,7 @@ func TestCommandsOfTheREADMEDoWhatItSays(t *testing.T) {
 				"200 OK in ", "3 of 3 answered 200", "came before, and not to the app again",
 				"http://localhost:8080/webhooks returned the challenge", "1158201444", "HTTP/1.1 200 OK", "\ndefault ",
 			} {
-				if !strings.Contains(second.text(), want) {
+				if !strings.Contains(second.said.String(), want) {
 					t.Errorf("got no %q in the terminal, want it", want)
 				}
 			}
@@ -90,7 +90,7 @@ func TestCommandsOfTheGuidesRun(t *testing.T) {
 				"Meta sends notifications of phone number 106540352242922 to https://webhooks.example.com/berlin",
 				"Valid configuration", "whsec_", "Fingerprint",
 			} {
-				if !strings.Contains(v.text(), want) {
+				if !strings.Contains(v.said.String(), want) {
 					t.Errorf("got no %q in the terminal, want it", want)
 				}
 			}

@@ -1,14 +1,12 @@
 package docs
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -134,9 +132,9 @@ func (m *machine) boot() {
 		}
 		if time.Now().After(deadline) {
 			if os.Getenv("META_WEBHOOK_TEST_ALL") != "" {
-				m.t.Fatalf("NOT RUN: this test needs a network of its own: %s", p.text())
+				m.t.Fatalf("NOT RUN: this test needs a network of its own: %s", p.said.String())
 			}
-			m.t.Skipf("SKIPPED: this test needs a network of its own: %s", p.text())
+			m.t.Skipf("SKIPPED: this test needs a network of its own: %s", p.said.String())
 		}
 	}
 }
@@ -146,24 +144,7 @@ type process struct {
 	io.WriteCloser // what it reads
 	name           string
 	ended          chan struct{}
-
-	mu   sync.Mutex
-	said bytes.Buffer
-}
-
-func (p *process) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.said.String()
-}
-
-// collector keeps what a process prints.
-type collector struct{ *process }
-
-func (c collector) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.said.Write(b)
+	said           harness.Output
 }
 
 // start starts a command, which reads nothing before it is told to.
@@ -171,7 +152,7 @@ func (m *machine) start(cmd *exec.Cmd, env []string) *process {
 	m.t.Helper()
 	p := &process{name: strings.Join(cmd.Args, " "), ended: make(chan struct{})}
 	cmd.Dir, cmd.Env = m.dir, append(m.env, env...)
-	cmd.Stdout, cmd.Stderr = collector{p}, collector{p}
+	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	cmd.WaitDelay = time.Second // for what it may have left running
 	var err error
 	if p.WriteCloser, err = cmd.StdinPipe(); err != nil {
@@ -190,7 +171,7 @@ func (m *machine) start(cmd *exec.Cmd, env []string) *process {
 		<-p.ended
 		if m.t.Failed() {
 			const most = 4000
-			said := p.text()
+			said := p.said.String()
 			m.t.Logf("%s has printed:\n%s", p.name, said[max(0, len(said)-most):])
 		}
 	})
@@ -210,7 +191,7 @@ func (m *machine) run(env []string, program ...string) *process {
 // wait waits until a process has printed a text.
 func (p *process) wait(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(harness.Patience); !strings.Contains(p.text(), text); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(harness.Patience); !strings.Contains(p.said.String(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: got nothing for %v, want %q", p.name, harness.Patience, text)
 		}
@@ -245,12 +226,12 @@ func (v *terminal) send(text string) {
 // understand it, and no command may fail, unless it asks for what is not there.
 func (v *terminal) paste(b block, mayFail bool) {
 	v.t.Helper()
-	before := len(v.text())
+	before := len(v.said.String())
 	v.pasted++
 	end := "@@ END " + strconv.Itoa(v.pasted)
 	v.send(strings.TrimSpace(b.text) + "\nprintf '\\n%s\\n' '" + end + "'\n")
 	v.wait(v.t, "\n"+end+"\n")
-	said := v.text()[before:]
+	said := v.said.String()[before:]
 	if mayFail {
 		said = strings.ReplaceAll(said, failed, "")
 	}

@@ -1,7 +1,6 @@
 package examples
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -93,8 +91,7 @@ type app struct {
 	dir  string
 	port string
 
-	mu   sync.Mutex
-	said bytes.Buffer // what it has printed, in all of its runs
+	said harness.Output // in all of its runs
 	cmd  *exec.Cmd
 }
 
@@ -115,23 +112,10 @@ func newApp(t *testing.T, folder string, e example) *app {
 	t.Cleanup(func() {
 		a.kill()
 		if t.Failed() {
-			t.Logf("the app has printed:\n%s", a.output())
+			t.Logf("the app has printed:\n%s", a.said.String())
 		}
 	})
 	return a
-}
-
-// Write keeps what the app prints.
-func (a *app) Write(p []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.said.Write(p)
-}
-
-func (a *app) output() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.said.String()
 }
 
 // start runs the app, and returns when it takes connections.
@@ -141,7 +125,7 @@ func (a *app) start() {
 	a.cmd = exec.Command(args[0], args[1:]...)
 	a.cmd.Dir = a.dir
 	a.cmd.Env = append(os.Environ(), "WEBHOOK_SECRET="+harness.NewSecret, "PORT="+a.port)
-	a.cmd.Stdout, a.cmd.Stderr = a, a
+	a.cmd.Stdout, a.cmd.Stderr = &a.said, &a.said
 	if err := a.cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
@@ -184,7 +168,7 @@ func (a *app) kill() {
 var eventID = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 
 // kept returns the ids of the events that the app has told that it kept.
-func (a *app) kept() []string { return eventID.FindAllString(a.output(), -1) }
+func (a *app) kept() []string { return eventID.FindAllString(a.said.String(), -1) }
 
 // wantKept waits until the app has kept so many events, each once.
 func (a *app) wantKept(want int) {

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -25,14 +24,7 @@ func TestFaults(t *testing.T) {
 		t.Skip("SKIPPED: there is no SIGTERM on Windows")
 	}
 	first := harness.NewSeed(t)
-	seeds := len(faultyStores)
-	if os.Getenv("META_WEBHOOK_SEED") != "" {
-		seeds = 1
-	}
-	if given, err := strconv.Atoi(os.Getenv("META_WEBHOOK_FAULT_SEEDS")); err == nil {
-		seeds = given
-	}
-	for s := first; s < first+harness.Seed(seeds); s++ {
+	for s := first; s < first+harness.Seeds(len(faultyStores)); s++ {
 		t.Run(fmt.Sprintf("META_WEBHOOK_SEED=%d", s), func(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			newWorld(t, s).run()

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyproc"
@@ -38,6 +39,26 @@ func Command(t *testing.T, stdin string, args ...string) Run {
 		}
 	}
 	return Run{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// An Output keeps what commands print, and can be read while they do.
+type Output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String returns what was printed so far.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // Want fails the test unless the command has ended with this code, and has

@@ -28,6 +28,18 @@ func NewSeed(t *testing.T) Seed {
 	return s
 }
 
+// Seeds returns how many seeds a test of faults runs: META_WEBHOOK_FAULT_SEEDS,
+// or else one where META_WEBHOOK_SEED says which, or else the number given.
+func Seeds(byDefault int) Seed {
+	if given, err := strconv.ParseUint(os.Getenv("META_WEBHOOK_FAULT_SEEDS"), 10, 64); err == nil {
+		return Seed(given)
+	}
+	if os.Getenv("META_WEBHOOK_SEED") != "" {
+		return 1
+	}
+	return Seed(byDefault) //nolint:gosec // it is not negative
+}
+
 // Random returns the randomness of one actor, which the others do not change.
 func (s Seed) Random(actor string) *rand.Rand {
 	h := fnv.New64a()

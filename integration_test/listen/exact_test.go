@@ -75,9 +75,7 @@ func TestCopiesAreAsTheAppGotThem(t *testing.T) {
 // TestProductionDoesNotWaitForAListener has listeners that hang.
 func TestProductionDoesNotWaitForAListener(t *testing.T) {
 	t.Parallel()
-	for name, site := range map[string]func(p *place) string{
-		"inline": func(p *place) string { return p.inline() }, "stored": func(p *place) string { return p.stored() },
-	} {
+	for name, site := range sites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
@@ -107,9 +105,7 @@ func TestProductionDoesNotWaitForAListener(t *testing.T) {
 // never had.
 func TestOneEventOnceMore(t *testing.T) {
 	t.Parallel()
-	for name, site := range map[string]func(p *place) string{
-		"inline": func(p *place) string { return p.inline() }, "stored": func(p *place) string { return p.stored() },
-	} {
+	for name, site := range sites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)

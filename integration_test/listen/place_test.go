@@ -36,6 +36,12 @@ type place struct {
 	sequence int               // of the posts that were sent
 }
 
+// sites are those that deliver inline and from a store.
+var sites = map[string]func(p *place) string{
+	"inline": func(p *place) string { return p.inline() },
+	"stored": func(p *place) string { return p.stored() },
+}
+
 // newPlace returns a place whose gateway does not run yet.
 func newPlace(t *testing.T) *place {
 	t.Helper()
@@ -125,7 +131,7 @@ func (p *place) wantLocal(from int) {
 type listener struct {
 	*exec.Cmd
 	t              *testing.T
-	stdout, stderr buffer
+	stdout, stderr harness.Output
 	ended          chan struct{}
 }
 
@@ -184,24 +190,6 @@ func (l *listener) code() int {
 func (l *listener) wantStderr(text string) {
 	l.t.Helper()
 	harness.Eventually(l.t, text+" on stderr", func() bool { return strings.Contains(l.stderr.String(), text) || l.t.Failed() })
-}
-
-// A buffer is what a command prints, while it does.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // A network carries connections to an address, and can be cut.

@@ -57,12 +57,7 @@ func TestFullDisk(t *testing.T) {
 	if status := send(); status != http.StatusServiceUnavailable {
 		t.Errorf("got %d on a full disk after a restart, want 503", status)
 	}
-	app.set(func() { app.down = false })
-	harness.Eventually(t, "everything delivered", func() bool { return app.count() >= b.total() })
-	harness.Eventually(t, "nothing waiting", func() bool {
-		all := destinations(t, c)
-		return len(all) == 1 && all[0].Waiting+all[0].UnderWay+all[0].Dead == 0
-	})
+	b.wantAllDelivered(c, app)
 	disk.Free()
 	harness.Eventually(t, "a notification accepted when there is room", func() bool {
 		return post(c, b.notification("96", 0, 1)) == http.StatusOK

@@ -89,19 +89,7 @@ func (c *cluster) trouble() {
 // and nothing waits.
 func (c *cluster) finish() {
 	c.Helper()
-	for _, a := range c.apps {
-		a.set(func() { a.trouble = 0 })
-	}
-	want := c.book.total()
-	harness.Eventually(c.T, "everything delivered", func() bool { return c.apps[0].count() >= want && c.apps[1].count() >= want })
-	harness.Eventually(c.T, "nothing waiting", func() bool {
-		for _, d := range destinations(c.T, c.instances[0]) {
-			if d.Waiting+d.UnderWay+d.Dead > 0 {
-				return false
-			}
-		}
-		return true
-	})
+	want := c.book.wantAllDelivered(c.instances[0], c.apps...)
 	c.Logf("%d events, %v; %d and %d deliveries again", want, c.troubles, c.apps[0].repeats, c.apps[1].repeats)
 }
 
@@ -111,7 +99,7 @@ func (c *cluster) finish() {
 func TestInstancesOnOneDatabase(t *testing.T) {
 	t.Parallel()
 	first := harness.NewSeed(t)
-	for s := first; s < first+seeds(); s++ {
+	for s := first; s < first+harness.Seeds(1); s++ {
 		for instances := 1; instances <= 3; instances++ {
 			t.Run(fmt.Sprintf("%d, META_WEBHOOK_SEED=%d", instances, s), func(t *testing.T) {
 				t.Parallel() // most of it is waiting for leases to end

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,26 @@ func (b *book) send(to []*caddyproc.Process, random *rand.Rand, conversation str
 		b.mu.Unlock()
 		from = upTo
 	}
+}
+
+// wantAllDelivered has the apps take everything, waits until each has all that
+// Meta was answered 200 for, and the gateway nothing left, and returns how many
+// events that are.
+func (b *book) wantAllDelivered(c *caddyproc.Process, apps ...*destinationApp) (events int) {
+	b.t.Helper()
+	for _, a := range apps {
+		a.set(func() { a.trouble, a.down = 0, false })
+	}
+	events = b.total()
+	harness.Eventually(b.t, "everything delivered", func() bool {
+		return !slices.ContainsFunc(apps, func(a *destinationApp) bool { return a.count() < events })
+	})
+	harness.Eventually(b.t, "nothing waiting", func() bool {
+		all := destinations(b.t, c)
+		return len(all) == len(apps) &&
+			!slices.ContainsFunc(all, func(d destinationStatus) bool { return d.Waiting+d.UnderWay+d.Dead > 0 })
+	})
+	return events
 }
 
 // TestAppThatIsDown has events wait for an app, over a restart. Its state and
