@@ -155,7 +155,8 @@ func (p *Process) Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// wait returns when a run serves its site and its admin endpoint.
+// wait returns when a run serves its site and its admin endpoint, and everything
+// in its configuration has started.
 func (p *Process) wait(r *run) {
 	p.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -171,6 +172,13 @@ func (p *Process) wait(r *run) {
 			}
 		}
 	}
+	// Apps start in any order, so that the site may be served before the stores
+	// are open. Caddy does not show a configuration before all have started.
+	res, err := p.client.Get(p.AdminURL("/config/"))
+	if err != nil {
+		p.t.Fatalf("got no configuration: %v", err)
+	}
+	_ = res.Body.Close()
 }
 
 // Listening reports whether anybody takes connections to the site.
