@@ -9,7 +9,7 @@ import (
 // A deadline is a context that ends at a time, or with its parent. It is what
 // context.WithDeadline returns, but sets a timer only when its end is waited
 // for: a store in this process never does, and is called twice for each
-// notification.
+// notification, nor does a handler that answers by itself.
 type deadline struct {
 	context.Context // the parent
 	at              time.Time

@@ -96,7 +96,7 @@ func (s *Sender) attempt(ctx context.Context, to *Chain, o *Origin, m *Message, 
 	timed := ctx
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
-		timed, cancel = context.WithTimeout(ctx, s.Timeout)
+		timed, cancel = within(ctx, s.Timeout)
 		defer cancel()
 	}
 	f := s.serve(timed, to, o, m, a)
