@@ -86,7 +86,7 @@ func (p *Process) Address() string { return address(p.port) }
 func (p *Process) Path(name string) string { return filepath.Join(p.dir, name) }
 
 // Start runs the program with a site of these directives, and returns when it
-// serves.
+// serves. A run that was asked to end has ended by then.
 func (p *Process) Start(site string) {
 	p.t.Helper()
 	p.start(p.WriteConfig(site))
@@ -118,12 +118,16 @@ func (p *Process) start(config string) {
 		p.t.Fatal(err)
 	}
 	p.mu.Lock()
+	before := p.run
 	p.run = r
 	p.mu.Unlock()
 	go func() {
 		r.err = r.cmd.Wait()
 		close(r.ended)
 	}()
+	if before != nil {
+		_ = before.end() // so that what listens is the new one
+	}
 	p.wait(r)
 }
 
@@ -245,8 +249,10 @@ func (p *Process) Terminate() {
 
 // Ended waits for the program to end, and returns an error unless it exited
 // with 0.
-func (p *Process) Ended() error {
-	r := p.last()
+func (p *Process) Ended() error { return p.last().end() }
+
+// end waits for the run to end, and returns an error unless it exited with 0.
+func (r *run) end() error {
 	select {
 	case <-r.ended:
 		return r.err
