@@ -125,7 +125,7 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 		if n > ready {
 			a.book.t.Errorf("%s: got event %s when %d of its conversation were taken, want it after those before it", a.name, mid, ready)
 		}
-		inMessage[conversation] = n + 1
+		inMessage[conversation] = max(inMessage[conversation], n+1) // it may be a replay
 		if a.began[mid] {
 			a.repeats++
 		}
