@@ -18,7 +18,8 @@ import (
 )
 
 // updates returns a notification of n updates that no other has, of about 175
-// bytes each: as many statuses of WhatsApp, ten to an entry.
+// bytes each: as many statuses of WhatsApp, each of another conversation, ten to
+// an entry.
 func updates(n, number int) string {
 	var b strings.Builder
 	b.WriteString(`{"object":"whatsapp_business_account","entry":[`)
@@ -32,7 +33,7 @@ func updates(n, number int) string {
 			b.WriteByte(',')
 		}
 		fmt.Fprintf(&b, `{"value":{"metadata":{"phone_number_id":"1065403522"},"statuses":[{"id":"wamid.%08d%08d",`+
-			`"status":"read","timestamp":"1767225600","recipient_id":"16505551234"}]},"field":"messages"}`, number, i)
+			`"status":"read","timestamp":"1767225600","recipient_id":"1650%07d"}]},"field":"messages"}`, number, i, i)
 	}
 	b.WriteString(`]}]}`)
 	return b.String()
