@@ -70,7 +70,8 @@ type Destination struct {
 	// The longest pause between attempts. Default: 1h.
 	MaxRetryPause caddy.Duration `json:"max_retry_pause,omitempty"`
 
-	// How long an event is tried before it is dead. Default: 72h.
+	// How long an event is tried before it is dead, from the moment at which Meta
+	// was answered; and at least three times. Default: 72h.
 	GiveUp caddy.Duration `json:"give_up,omitempty"`
 
 	// How many requests are made in a second at most. Default: no limit.

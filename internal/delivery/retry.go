@@ -6,6 +6,11 @@ import (
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
+// leastAttempts is how often an event fails before it is given up. It may have
+// waited behind others, or for a destination that was down, for longer than
+// give_up, and a single failure says nothing about it.
+const leastAttempts = 3
+
 // outcome returns what becomes of a delivery after an attempt.
 func (w *worker) outcome(d *store.Delivery, a store.Attempt, f *Failure, now time.Time) store.Outcome {
 	o := store.Outcome{Held: d.Held, Attempt: a}
@@ -18,7 +23,7 @@ func (w *worker) outcome(d *store.Delivery, a store.Attempt, f *Failure, now tim
 		return o
 	}
 	end := d.Since.Add(time.Duration(w.to.GiveUp))
-	if !now.Before(end) {
+	if !now.Before(end) && d.Attempt >= leastAttempts {
 		o.Result = store.Dead
 		return o
 	}
@@ -27,7 +32,7 @@ func (w *worker) outcome(d *store.Delivery, a store.Attempt, f *Failure, now tim
 	if probe, closed := w.gate.nextProbe(now); closed && f.down() && f.RetryAfter == 0 {
 		o.At = probe // the destination is down, which is not the event's fault
 	}
-	if o.At.After(end) {
+	if now.Before(end) && o.At.After(end) {
 		o.At = end // for a last attempt
 	}
 	return o
