@@ -1,10 +1,13 @@
 package stored
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -95,9 +98,69 @@ func p99(all []time.Duration) time.Duration {
 	return all[len(all)*99/100]
 }
 
+// A replaying is one of the ways to replay everything that a query selects. It
+// returns when the gateway has it in the queue.
+type replaying func(t *testing.T, c *caddyproc.Process, query url.Values)
+
+// byCommand replays as a person does at a terminal.
+func byCommand(t *testing.T, c *caddyproc.Process, query url.Values) {
+	args := []string{"events", "replay", "--yes"}
+	for name, values := range query {
+		args = append(args, "--"+name, values[0])
+	}
+	t.Log(strings.TrimSpace(operate(t, c, args...)))
+}
+
+// byAPI replays as a script does.
+func byAPI(t *testing.T, c *caddyproc.Process, query url.Values) {
+	pageByPage(t, query, 1000, func(query url.Values, into any) {
+		admin(t, c, http.MethodPost, "/meta_webhook/events/replay?"+query.Encode(), into)
+	})
+}
+
+// byPage replays as the page does in a browser.
+func byPage(t *testing.T, c *caddyproc.Process, query url.Values) {
+	res, err := meta.Get(c.URL("/inspector/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, _ := io.ReadAll(res.Body)
+	_, token, _ := strings.Cut(string(page), `<meta name="operate" content="`)
+	token, _, _ = strings.Cut(token, `"`)
+	pageByPage(t, query, 500, func(query url.Values, into any) {
+		operation, _ := json.Marshal(map[string]string{"token": token, "do": "replay", "query": query.Encode()})
+		res, err := meta.Post(c.URL("/inspector/operate"), "application/json", bytes.NewReader(operation))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusOK || json.Unmarshal(body, into) != nil {
+			t.Fatalf("got %d %s, want 200", res.StatusCode, body)
+		}
+	})
+}
+
+func pageByPage(t *testing.T, query url.Values, limit int, post func(query url.Values, into any)) {
+	query.Set("limit", strconv.Itoa(limit))
+	for {
+		var changed struct{ Next string }
+		start := time.Now()
+		post(query, &changed)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("got the answer to a replay after %v, want it in about a second", took)
+		}
+		if changed.Next == "" {
+			return
+		}
+		query.Set("cursor", changed.Next)
+	}
+}
+
 // TestBulkReplayBesideLiveTraffic replays as many events as
 // META_WEBHOOK_TEST_REPLAY says, 50000 for the figures in the documentation,
-// while live events come.
+// by each of the ways there are, while live events come.
 func TestBulkReplayBesideLiveTraffic(t *testing.T) {
 	events, err := strconv.Atoi(os.Getenv("META_WEBHOOK_TEST_REPLAY"))
 	if err != nil {
@@ -105,18 +168,23 @@ func TestBulkReplayBesideLiveTraffic(t *testing.T) {
 	}
 	b, app := newBook(t), newStopwatch(t)
 	c := caddyproc.New(t)
-	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "reverse_proxy "+strings.TrimPrefix(app.URL, "http://"), "}"))
+	c.Start(harness.Lines(
+		harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "reverse_proxy "+strings.TrimPrefix(app.URL, "http://"), "}"),
+		"meta_webhook_inspector {\noperate\n}",
+	))
 	const each = 50
 	for k := range events / each {
 		if status := post(c, b.notification(fmt.Sprintf("5%d", k), 0, each)); status != http.StatusOK {
 			t.Fatalf("got %d, want 200", status)
 		}
 	}
-	for n, before := 0, -1; n != before || n < events; time.Sleep(200 * time.Millisecond) {
-		before = n
-		n, _ = app.counts()
-	}
-	measure := func(name string, during func()) (answered, delivered time.Duration) {
+	events -= events % each
+	longest := time.Duration(events)*time.Second/100 + time.Minute // of all that is waited for
+	awaitWithin(t, longest, "the events", func() bool { n, _ := app.counts(); return n == events })
+	until := time.Now().UTC().Add(time.Second).Format(time.RFC3339) // live events come after it
+	time.Sleep(2 * time.Second)
+
+	measure := func(t *testing.T, name string, during func()) (answered, delivered time.Duration) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -124,23 +192,44 @@ func TestBulkReplayBesideLiveTraffic(t *testing.T) {
 		}()
 		a, d := app.live(t, c, b, name, done)
 		answered, delivered = p99(a), p99(d)
-		t.Logf("%s: %d live events; p99 until Meta's 200 %v, until the app has it %v", name, len(a), answered, delivered)
+		t.Logf("%d live events; p99 until Meta's 200 %v, until the app has it %v", len(a), answered, delivered)
 		return answered, delivered
 	}
-	answeredAlone, deliveredAlone := measure("1", func() { time.Sleep(15 * time.Second) })
-	answered, delivered := measure("2", func() {
-		start := time.Now()
-		t.Log(strings.TrimSpace(operate(t, c, "events", "replay", "--state", "done", "--object", "page", "--until", time.Now().UTC().Format(time.RFC3339), "--yes")))
-		t.Logf("replaying took %v", time.Since(start))
-		for replays := 0; replays < events; time.Sleep(50 * time.Millisecond) {
-			_, replays = app.counts()
-		}
-		t.Logf("%d events were delivered again after %v", events, time.Since(start))
-	})
-	if answered > answeredAlone*3/2 {
-		t.Errorf("got a p99 of %v until Meta's 200, want 1.5 times %v at most", answered, answeredAlone)
+	for i, way := range []struct {
+		name   string
+		replay replaying
+	}{{"command", byCommand}, {"admin API", byAPI}, {"page", byPage}} {
+		t.Run(way.name, func(t *testing.T) {
+			_, before := app.counts()
+			answeredAlone, deliveredAlone := measure(t, "1"+strconv.Itoa(i), func() { time.Sleep(15 * time.Second) })
+			answered, delivered := measure(t, "2"+strconv.Itoa(i), func() {
+				start := time.Now()
+				way.replay(t, c, url.Values{"to": {"app"}, "state": {"done"}, "object": {"page"}, "until": {until}})
+				t.Logf("replaying took %v", time.Since(start))
+				awaitWithin(t, longest, "the replays", func() bool { _, n := app.counts(); return n-before >= events })
+				t.Logf("%d events were delivered again after %v", events, time.Since(start))
+			})
+			if _, n := app.counts(); n-before != events {
+				t.Errorf("got %d replays, want %d", n-before, events)
+			}
+			if answered > answeredAlone*3/2 {
+				t.Errorf("got a p99 of %v until Meta's 200, want 1.5 times %v at most", answered, answeredAlone)
+			}
+			if delivered > deliveredAlone*3/2 {
+				t.Errorf("got a p99 of %v until the app has an event, want 1.5 times %v at most", delivered, deliveredAlone)
+			}
+		})
 	}
-	if delivered > deliveredAlone*3/2 {
-		t.Errorf("got a p99 of %v until the app has an event, want 1.5 times %v at most", delivered, deliveredAlone)
+}
+
+// awaitWithin waits until something is so, and fails the test when the time is
+// over.
+func awaitWithin(t *testing.T, longest time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(longest); !is(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("got no end of %s within %v, want it", what, longest)
+			return
+		}
 	}
 }

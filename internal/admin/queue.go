@@ -161,20 +161,24 @@ func (q *Queue) replay(r *http.Request) (any, error) {
 	if to == "" {
 		return nil, badRequest("to: name the destination that gets the events")
 	}
-	return q.change(r, "replayed", to, func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
-		return o.Replay(ctx, to, sel.filter, sel.cursor, sel.limit, sel.dryRun)
+	return q.change(r, "replayed", to, func(ctx context.Context, s *delivery.Stored, sel *selection) (int, string, error) {
+		return s.Replay(ctx, to, sel.filter, sel.cursor, sel.limit, sel.dryRun)
 	})
 }
 
 // discard ends the delivery of events that fit.
 func (q *Queue) discard(r *http.Request) (any, error) {
-	return q.change(r, "discarded", r.URL.Query().Get("destination"), func(ctx context.Context, o store.Operator, sel *selection) (int, string, error) {
-		return o.Discard(ctx, sel.filter, sel.cursor, sel.limit, sel.dryRun)
+	return q.change(r, "discarded", r.URL.Query().Get("destination"), func(ctx context.Context, s *delivery.Stored, sel *selection) (n int, next string, err error) {
+		err = s.Operate(func(o store.Operator) (err error) {
+			n, next, err = o.Discard(ctx, sel.filter, sel.cursor, sel.limit, sel.dryRun)
+			return err
+		})
+		return n, next, err
 	})
 }
 
 // change changes events that fit at a destination, and logs what was changed.
-func (q *Queue) change(r *http.Request, what, destination string, do func(context.Context, store.Operator, *selection) (int, string, error)) (any, error) {
+func (q *Queue) change(r *http.Request, what, destination string, do func(context.Context, *delivery.Stored, *selection) (int, string, error)) (any, error) {
 	s, err := one(r)
 	if err != nil {
 		return nil, err
@@ -187,10 +191,7 @@ func (q *Queue) change(r *http.Request, what, destination string, do func(contex
 		return nil, badRequest("this selects everything: name one of %s", strings.Join(narrowing, ", "))
 	}
 	c := Change{Handler: s.Name, Destination: destination, DryRun: sel.dryRun}
-	err = s.Operate(func(o store.Operator) (err error) {
-		c.Events, c.Next, err = do(r.Context(), o, sel)
-		return err
-	})
+	c.Events, c.Next, err = do(r.Context(), s, sel)
 	if c.Events > 0 && !c.DryRun {
 		q.logger.Info("events "+what, zap.String("name", s.Name), zap.String("destination", destination), zap.Int("events", c.Events),
 			zap.String("selection", r.URL.RawQuery), zap.String("by", r.RemoteAddr))

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	"golang.org/x/time/rate"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/admin"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/progress"
@@ -20,15 +19,11 @@ import (
 // mostUnasked is how many events are changed without a question.
 const mostUnasked = 100
 
-// pagesInSecond is how many pages the events of a second are spread over, where
-// there is a rate.
-const pagesInSecond = 10
-
 // change counts the events that a query selects, and changes them.
 func (c *changeCommand) change(cmd *cobra.Command, query url.Values) error {
 	query.Set("limit", strconv.Itoa(admin.MaxLimit))
 	query.Set("dry_run", "true")
-	total, err := c.pages(query, func(int) error { return nil })
+	total, err := c.pages(query, func(int) {})
 	if err != nil {
 		return err
 	}
@@ -39,21 +34,12 @@ func (c *changeCommand) change(cmd *cobra.Command, query url.Values) error {
 		return err
 	}
 	query.Del("dry_run")
-	pace := rate.NewLimiter(rate.Inf, admin.MaxLimit)
-	if c.rate > 0 {
-		page := min(max(1, c.rate/pagesInSecond), admin.MaxLimit)
-		query.Set("limit", strconv.Itoa(page))
-		pace = rate.NewLimiter(rate.Limit(c.rate), page)
-	}
 	bar := progress.New(cmd.ErrOrStderr(), total.Events)
-	done, err := c.pages(query, func(events int) error {
-		bar.Add(events)
-		return pace.WaitN(cmd.Context(), events)
-	})
+	done, err := c.pages(query, bar.Add)
 	bar.Clear()
 	if err != nil {
 		if done.Events > 0 {
-			return fmt.Errorf("%w\n%s %d of %d events; the same command goes on", err, c.done, done.Events, total.Events)
+			return fmt.Errorf("%w\n%s %d of %d events, the oldest; the same command %s", err, c.done, done.Events, total.Events, c.again)
 		}
 		return err
 	}
@@ -62,7 +48,7 @@ func (c *changeCommand) change(cmd *cobra.Command, query url.Values) error {
 
 // pages has the admin API change the events of a query page by page, or count
 // them, and returns the sum. It calls a function after each page.
-func (c *changeCommand) pages(query url.Values, each func(events int) error) (sum admin.Change, err error) {
+func (c *changeCommand) pages(query url.Values, each func(events int)) (sum admin.Change, err error) {
 	query.Del("cursor")
 	for {
 		var page admin.Change
@@ -74,9 +60,7 @@ func (c *changeCommand) pages(query url.Values, each func(events int) error) (su
 		if sum = page; page.Next == "" {
 			return sum, nil
 		}
-		if err := each(events); err != nil {
-			return sum, err
-		}
+		each(events)
 		query.Set("cursor", page.Next)
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func newDiscardCommand() *cobra.Command {
-	d := changeCommand{path: admin.EventsPath + "/discard", verb: "discard", done: "Discarded"}
+	d := changeCommand{path: admin.EventsPath + "/discard", verb: "discard", done: "Discarded", again: "goes on"}
 	cmd := &cobra.Command{
 		Use:   "discard [<id>...] [--destination <name>] [--state <state>] [--since <duration>] [--dry-run]",
 		Short: "Ends the delivery of stored events",

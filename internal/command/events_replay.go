@@ -17,7 +17,7 @@ type replayCommand struct {
 }
 
 func newReplayCommand() *cobra.Command {
-	r := replayCommand{changeCommand: changeCommand{path: admin.EventsPath + "/replay", verb: "replay", done: "Replayed"}}
+	r := replayCommand{changeCommand: changeCommand{path: admin.EventsPath + "/replay", verb: "replay", done: "Replayed", again: "begins with those again"}}
 	cmd := &cobra.Command{
 		Use:   "replay [<id>...] [--to <destination>] [--state <state>] [--since <duration>] [--dry-run]",
 		Short: "Delivers stored events again",
@@ -31,8 +31,8 @@ live events of other conversations. One that waits there already is left alone.
 --destination, or the only one that there is.
 
 The events are counted first. More than 100 have to be confirmed, or take --yes.
-They go in at 500 a second, so that the app and the gateway have time for live
-events; --rate changes that.
+They go in at the destination's replay_rate, 500 a second by default, so that the
+app and the gateway have time for live events.
 `,
 		Example: `  caddy meta-webhook events replay 46395c4626bd01418dfd8c1bcd9482d8
   caddy meta-webhook events replay --destination crm --state dead --since 2h --dry-run
@@ -41,15 +41,11 @@ events; --rate changes that.
 	}
 	r.register(cmd)
 	cmd.Flags().StringVar(&r.to, "to", "", "Destination that gets the events")
-	cmd.Flags().IntVar(&r.rate, "rate", 500, "Events to replay in a second at most; 0 for no limit")
 	r.admin.completeNames(cmd, "to", destinationOf)
 	return cmd
 }
 
 func (r *replayCommand) run(cmd *cobra.Command, ids []string) error {
-	if r.rate < 0 {
-		return errors.New("--rate: must not be negative")
-	}
 	query, err := r.query(ids)
 	if err != nil {
 		return err
@@ -91,10 +87,10 @@ type changeCommand struct {
 	admin             adminFlags
 	selection         selectionFlags
 	yes, dryRun, json bool
-	rate              int // events in a second, 0 without a limit
 
 	path       string // of the admin API
 	verb, done string // such as replay, Replayed
+	again      string // what the same command does, once some were changed
 }
 
 func (c *changeCommand) register(cmd *cobra.Command) {

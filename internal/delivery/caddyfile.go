@@ -78,6 +78,7 @@ func (o *Options) unmarshalDeliver(d *caddyfile.Dispenser) error {
 //		retry       <first pause> [<longest pause>]
 //		give_up     <duration>
 //		rate        <requests>/s
+//		replay_rate <events>/s
 //		<directives...>
 //	}
 func UnmarshalDestination(h httpcaddyfile.Helper) (*Destination, error) {
@@ -143,6 +144,8 @@ func (d *Destination) unmarshalOption(t *caddyfile.Dispenser, option string) (kn
 		err = caddyblock.Value(t, &d.GiveUp, caddyblock.Duration, rule.Positive)
 	case "rate":
 		err = caddyblock.Value(t, &d.Rate, perSecond, nil)
+	case "replay_rate":
+		err = caddyblock.Value(t, &d.ReplayRate, perSecond, rule.AtLeastOne)
 	default:
 		return false, nil
 	}
@@ -171,7 +174,7 @@ func perSecond(text string) (float64, error) {
 	each, ok := strings.CutSuffix(text, "/s")
 	rate, err := strconv.ParseFloat(each, 64)
 	if !ok || err != nil || !(rate > 0 && rate < 1e9) {
-		return 0, fmt.Errorf("must be a number of requests a second, such as 200/s, not %q", text)
+		return 0, fmt.Errorf("must be a number in a second, such as 200/s, not %q", text)
 	}
 	return rate, nil
 }

@@ -77,6 +77,11 @@ type Destination struct {
 	// How many requests are made in a second at most. Default: no limit.
 	Rate float64 `json:"rate,omitempty"`
 
+	// How many events are replayed in a second at most, by all who ask
+	// together, so that live events do not notice. At least 1. Default: 500, or
+	// half of what `rate` lets through if that is less.
+	ReplayRate float64 `json:"replay_rate,omitempty"`
+
 	// The handlers that get the events.
 	Routes caddyhttp.RouteList `json:"routes,omitempty"`
 
@@ -108,6 +113,9 @@ func (d *Destination) SetDefaults(of *Options) {
 	if d.GiveUp == 0 {
 		d.GiveUp = defaultGiveUp
 	}
+	if d.ReplayRate == 0 {
+		d.ReplayRate = d.defaultReplayRate()
+	}
 }
 
 // Validate reports options that have no meaning.
@@ -126,6 +134,7 @@ func (d *Destination) validate() error {
 		rule.For("order", ValidateOrder(d.Order)),
 		rule.For("retry", rule.Positive(d.RetryPause)),
 		rule.For("give_up", rule.Positive(d.GiveUp)),
+		rule.For("replay_rate", rule.AtLeastOne(d.ReplayRate)),
 	)
 	switch {
 	case err != nil:

@@ -161,9 +161,10 @@ func (s *Stored) worker(d *Destination, queue store.Queue, sending context.Conte
 	told := s.Observer.Destination(d.Name, time.Duration(d.GiveUp))
 	w := &worker{
 		to: d, queue: queue, told: told, sending: sending,
-		sender: Sender{Keys: d.keys, Observer: s.Observer, Timeout: time.Duration(d.Timeout), Keep: keptAnswer},
-		gate:   newGate(d.Parallel, s.told(told.Closed)),
-		bytes:  max(1, s.ReadAhead/int64(len(s.Destinations))),
+		sender:  Sender{Keys: d.keys, Observer: s.Observer, Timeout: time.Duration(d.Timeout), Keep: keptAnswer},
+		gate:    newGate(d.Parallel, s.told(told.Closed)),
+		replays: newReplayPace(d.ReplayRate),
+		bytes:   max(1, s.ReadAhead/int64(len(s.Destinations))),
 	}
 	if d.Rate > 0 {
 		w.pace = rate.NewLimiter(rate.Limit(d.Rate), max(1, int(d.Rate)))

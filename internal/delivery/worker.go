@@ -18,13 +18,14 @@ import (
 //
 //	gate → take → send → settle
 type worker struct {
-	to     *Destination
-	sender Sender
-	queue  store.Queue
-	told   *observe.Destination
-	gate   *gate
-	pace   *rate.Limiter
-	bytes  int64 // of bodies that are taken at once, at most
+	to      *Destination
+	sender  Sender
+	queue   store.Queue
+	told    *observe.Destination
+	gate    *gate
+	pace    *rate.Limiter
+	replays *replayPace
+	bytes   int64 // of bodies that are taken at once, at most
 
 	sending context.Context // ends the attempts under way
 	running sync.WaitGroup

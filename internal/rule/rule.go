@@ -37,7 +37,7 @@ func NotEmpty(value string) error {
 }
 
 // AtLeastOne reports a number below 1.
-func AtLeastOne[N int | int64](n N) error {
+func AtLeastOne[N int | int64 | float64](n N) error {
 	if n < 1 {
 		return errors.New("must be at least 1")
 	}
