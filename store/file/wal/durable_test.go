@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,6 +82,55 @@ func TestDurableRecordsSurviveAPowerCut(t *testing.T) {
 	if moves == 0 {
 		t.Error("got no record moved, want some, for the test to be of use")
 	}
+}
+
+// TestSegmentWithoutABatchIsNotReached has a process end when it has begun a
+// segment, and the disk fail in the next one, which drops the segment.
+func TestSegmentWithoutABatchIsNotReached(t *testing.T) {
+	disk := waltest.NewDisk(1)
+	o := small(disk)
+	l := open(t, dir, o)
+	appendAll(t, l, "one")
+	var syncs atomic.Int64
+	disk.SetFault(func(op waltest.Op) error {
+		if op.Kind == "write" && op.Name == segmentFile(2) && op.Offset > 0 {
+			return waltest.ErrStopped
+		}
+		return nil
+	})
+	if err := l.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(t.Context(), []byte("two")); err == nil {
+		t.Fatal("Append: got no error, want the process to end")
+	}
+	_ = l.Close()
+	disk.Kill()
+
+	l = open(t, dir, o)
+	reached := l.Durable()
+	disk.SetFault(func(op waltest.Op) error {
+		if op.Kind == "sync" && syncs.Add(1) == 1 {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if _, err := l.Append(t.Context(), []byte("three")); err == nil {
+		t.Fatal("Append: got no error, want that of the disk")
+	}
+	_ = l.Close()
+	disk.PowerCut()
+
+	o.Reached = reached
+	l = open(t, dir, o)
+	if got := l.Durable(); got < reached || l.Stats().Missing {
+		t.Errorf("got the log up to %x after %x, missing: %t; want all of it", got, reached, l.Stats().Missing)
+	}
+	appendAll(t, l, "four")
+	if _, records := scan(t, l, 0); !slices.Equal(records, []string{"one", "four"}) {
+		t.Errorf("Scan: got %q, want one and four", records)
+	}
+	closeLog(t, l)
 }
 
 // TestLogThatEndsTooEarly has a log whose end was cut off. Its positions are not

@@ -186,6 +186,9 @@ func (l *Log) recoverLast(s *segment) {
 	s.written.Store(end)
 	s.synced, s.unsure = end, false
 	l.last, l.durable = s, position(s.number, end)
+	if end == dataStart { // without a batch it may be dropped
+		l.durable = position(s.previous, int64(s.end))
+	}
 	for _, gap := range gaps {
 		if scan.unreadable || gap[0] < synced {
 			l.setAside(s, gap[0], gap[1])
