@@ -149,6 +149,38 @@ func TestDamageInTheMiddleIsSetAside(t *testing.T) {
 	}
 }
 
+// TestBatchInAnotherPlaceIsDamage has the second of three batches replaced by one
+// that is whole, and was written elsewhere.
+func TestBatchInAnotherPlaceIsDamage(t *testing.T) {
+	disk := waltest.NewDisk(0)
+	l := open(t, dir, small(disk))
+	positions := appendAll(t, l, "first", "other", "third")
+	if err := l.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, l, "later", "still", "later")
+	disk.Kill()
+	_ = l.Close()
+	another, _ := killed(t, "first", "wrong", "third")
+	start, end := positions[1].Offset()-20, positions[2].Offset()-20
+	for name, batch := range map[string][]byte{
+		"from another offset":  disk.Content(segmentFile(1))[2*start-end : start],
+		"from another segment": disk.Content(segmentFile(2))[start:end],
+		"from another log":     another[start:end],
+	} {
+		bad := disk.Content(segmentFile(1))
+		copy(bad[start:], batch)
+		disk := waltest.NewDisk(0)
+		disk.SetContent(segmentFile(1), bad)
+		l := open(t, dir, small(disk))
+		wantRecords(t, l, name, "first", "third")
+		if got := l.Stats().Damage; len(got) != 1 || got[0].Start != start || got[0].End != end {
+			t.Errorf("%s: got damage %+v, want the second batch", name, got)
+		}
+		closeLog(t, l)
+	}
+}
+
 // TestDamageThatIsFoundByReading damages a record of a sealed segment while the
 // log is open.
 func TestDamageThatIsFoundByReading(t *testing.T) {
