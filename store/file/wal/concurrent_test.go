@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,6 +99,33 @@ func TestPowerCutWhileManyAppend(t *testing.T) {
 		}
 		closeLog(t, l)
 	}
+}
+
+// TestRemovedSegmentIsReadToItsEnd removes a segment while it is read for the first
+// time.
+func TestRemovedSegmentIsReadToItsEnd(t *testing.T) {
+	const records = 30
+	l := open(t, t.TempDir(), wal.Options{SegmentSize: 4 << 20})
+	for range records {
+		appendAll(t, l, strings.Repeat("x", 100_000))
+	}
+	if err := l.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	err := l.Scan(0, func(wal.Position, []byte) error {
+		if read++; read > 1 {
+			return nil
+		}
+		return l.Remove(1)
+	})
+	if err != nil || read != records {
+		t.Errorf("Scan: got %d records and error %v, want all %d", read, err, records)
+	}
+	if d := l.Stats().Damage; len(d) > 0 {
+		t.Errorf("damage: got %+v, want none", d)
+	}
+	closeLog(t, l)
 }
 
 // TestReadWhileSegmentsAreRemoved reads and scans while segments come and go.

@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal/waltest"
@@ -131,6 +133,96 @@ func TestSegmentWithoutABatchIsNotReached(t *testing.T) {
 		t.Errorf("Scan: got %q, want one and four", records)
 	}
 	closeLog(t, l)
+}
+
+// TestLazyRecordsAreSyncedByThemselves appends a record that nobody waits for.
+func TestLazyRecordsAreSyncedByThemselves(t *testing.T) {
+	disk := waltest.NewDisk(1)
+	o := small(disk)
+	o.LazySync = time.Millisecond
+	l := open(t, dir, o)
+	at, err := l.AppendLazy([]byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); l.Durable() <= at[0]; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("got a record that is not on the disk after 10s, want it there after 1ms")
+		}
+	}
+	disk.PowerCut()
+	_ = l.Close()
+	l = open(t, dir, o)
+	wantRecords(t, l, "after a power cut", "one")
+	closeLog(t, l)
+}
+
+// TestSegmentBeginsWithItsHeaderOnTheDisk looks at the order of what is done to
+// segments. A batch before its header would be one without an owner after a
+// power cut.
+func TestSegmentBeginsWithItsHeaderOnTheDisk(t *testing.T) {
+	disk := waltest.NewDisk(1)
+	var mu sync.Mutex
+	synced, early := make(map[string]bool), 0
+	disk.SetFault(func(op waltest.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case op.Kind == "write" && op.Offset == 0:
+			synced[op.Name] = false
+		case op.Kind == "sync":
+			synced[op.Name] = true
+		case op.Kind == "write" && !synced[op.Name]:
+			early++
+		}
+		return nil
+	})
+	l := open(t, dir, small(disk))
+	for i := range 100 {
+		appendAll(t, l, fmt.Sprint(i, strings.Repeat("x", 1500)))
+	}
+	if n := len(l.Segments()); n < 3 || early > 0 {
+		t.Errorf("got %d batches in %d segments written before the header was synced, want none", early, n)
+	}
+	closeLog(t, l)
+}
+
+// TestWhatAnotherProcessCouldNotSyncIsWrittenAgain has a process killed after a
+// sync of its own has failed. What it has written can be read, but only a write
+// brings it to the disk: another sync says nothing about it.
+func TestWhatAnotherProcessCouldNotSyncIsWrittenAgain(t *testing.T) {
+	for seed := range uint64(20) {
+		disk := waltest.NewDisk(seed)
+		o := small(disk)
+		l := open(t, dir, o)
+		appendAll(t, l, "one")
+		failed := false
+		disk.SetFault(func(op waltest.Op) error {
+			switch {
+			case failed:
+				return waltest.ErrStopped
+			case op.Kind == "sync":
+				failed = true
+				return errors.New("input/output error")
+			}
+			return nil
+		})
+		if _, err := l.Append(t.Context(), []byte("two")); err == nil {
+			t.Fatal("Append: got no error, want that of the disk")
+		}
+		disk.Kill()
+		_ = l.Close()
+
+		l = open(t, dir, o)
+		_, want := scan(t, l, 0)
+		disk.PowerCut()
+		_ = l.Close()
+		l = open(t, dir, o)
+		if _, got := scan(t, l, 0); !slices.Equal(got, want) || len(got) != 2 {
+			t.Errorf("seed %d: got records %q after a power cut, and %q before it, want one and two", seed, got, want)
+		}
+		closeLog(t, l)
+	}
 }
 
 // TestLogThatEndsTooEarly has a log whose end was cut off. Its positions are not

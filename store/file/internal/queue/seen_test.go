@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,6 +59,40 @@ func TestOpeningReadsWhatIsNew(t *testing.T) {
 	}
 	if err := q.Close(); err != nil {
 		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
+// TestWhatWasNotStoredIsNew has the disk fail while an event is stored, which
+// Meta sends again then.
+func TestWhatWasNotStoredIsNew(t *testing.T) {
+	for _, kind := range []string{"write", "sync"} {
+		t.Run(kind, func(t *testing.T) {
+			p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: newClock()}, 1)
+			q := open1(t, p)
+			accept(t, q, 1, 3, 500)
+			var failures atomic.Int64
+			p.disk.SetFault(func(op waltest.Op) error {
+				if op.Kind == kind && strings.HasSuffix(op.Name, ".log") && failures.Add(1) == 1 {
+					return errors.New("input/output error")
+				}
+				return nil
+			})
+			if _, err := q.Accept(t.Context(), one(3, 500)); err == nil {
+				t.Fatal("Accept on a disk that fails: got no error, want one")
+			}
+			if isRepeat(t, q, 3) {
+				t.Error("got a repeat of an event that was not stored, want it accepted")
+			}
+			if !isRepeat(t, q, 3) {
+				t.Error("got an event accepted that is stored, want a repeat")
+			}
+			if events := takeAll(t, q, store.Done); len(events) != 3 || !slices.Contains(events, 3) {
+				t.Errorf("got events %v, want 1, 2 and 3", events)
+			}
+			if err := q.Close(); err != nil {
+				t.Errorf("Close: got error %v, want none", err)
+			}
+		})
 	}
 }
 
