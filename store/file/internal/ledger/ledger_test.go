@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -90,6 +91,45 @@ func randomKeys(random *rand.Rand, n int) []store.Key {
 		binary.NativeEndian.PutUint64(keys[i][8:], random.Uint64())
 	}
 	return keys
+}
+
+// TestSegmentsStayUntilTheIndexHasThem has the index write a file late, when the
+// log has gone on for several segments.
+func TestSegmentsStayUntilTheIndexHasThem(t *testing.T) {
+	s := &subject{t: t, disk: waltest.NewDisk(1)}
+	s.o = ledger.Options{FS: s.disk, Now: s.time, Logger: zap.NewNop(), Table: 1000, SegmentSize: 64 << 10}
+	s.open()
+	var late, written atomic.Bool
+	s.disk.SetFault(func(op waltest.Op) error {
+		if !strings.HasSuffix(op.Name, ".seen.tmp") {
+			return nil
+		}
+		if !late.Load() {
+			return errors.New("input/output error")
+		}
+		written.Store(written.Load() || op.Kind == "rename")
+		return nil
+	})
+	events := randomKeys(rand.New(rand.NewPCG(1, 1)), 20_000)
+	for at := 0; at < len(events); at += 500 {
+		s.add(events[at:at+500], time.Hour)
+	}
+	late.Store(true)
+	for deadline := time.Now().Add(20 * time.Second); !written.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("got no file of the index after 20s, want it after a second")
+		}
+	}
+	if err := s.l.Close(); err != nil { // which waits for what the file was written for
+		t.Fatalf("Close: got error %v, want none", err)
+	}
+	s.open()
+	if n := s.find(events); n != len(events) {
+		t.Errorf("got %d events in the next process, want all %d", n, len(events))
+	}
+	if err := s.l.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
 }
 
 // TestLedgerStopsGrowing has events come and go for many windows, of two

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -245,5 +246,52 @@ func (l *ledger) live(p *process, q store.Queue, random *rand.Rand) {
 	running.Wait()
 	if left >= 0 {
 		l.Error("got a disk that is not used any more, want the process to go on")
+	}
+}
+
+// TestNothingIsLeftOfACrash ends a process at each operation of a short life. The
+// next one leaves nothing in the folder that is not a part of the queue.
+func TestNothingIsLeftOfACrash(t *testing.T) {
+	known := regexp.MustCompile(`^(lock|\d{10}\.log|\d{20}\.snapshot|[0-9a-f]{16}-[0-9a-f]{16}\.seen)$`)
+	for at := 0; ; at += 11 {
+		p := newProcess(t, Options{SegmentSize: 64 << 10, Clock: newClock(), Table: 20}, uint64(at)) //nolint:gosec // not negative
+		ops := 0
+		p.disk.SetFault(func(waltest.Op) error {
+			if ops++; ops > at {
+				return waltest.ErrStopped
+			}
+			return nil
+		})
+		if q, err := p.open("queue"); err == nil {
+			for e := range uint64(100) {
+				if _, err = q.Accept(t.Context(), one(e, 1500)); err != nil {
+					break
+				}
+			}
+			_ = q.Close()
+		}
+		p.kill()
+		q := open1(t, p)
+		accept(t, q, 1000, 1100, 1500)
+		takeAll(t, q, store.Done)
+		tidyAll(t, p)
+		if err := q.Close(); err != nil {
+			t.Fatalf("ended after %d operations: Close: got error %v, want none", at, err)
+		}
+		names, err := p.disk.List(folder("queue"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if !known.MatchString(name) {
+				t.Errorf("ended after %d operations: got the file %s left, want none of the process that ended", at, name)
+			}
+		}
+		if n := len(files(t, p, snapshotSuffix)); n > snapshotsKept {
+			t.Errorf("ended after %d operations: got %d snapshots, want %d at most", at, n, snapshotsKept)
+		}
+		if ops <= at {
+			return // by itself
+		}
 	}
 }

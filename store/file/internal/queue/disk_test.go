@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal/waltest"
 )
 
 // one returns a notification of one event for a destination, of so many bytes.
@@ -339,12 +341,115 @@ func TestKeepNothing(t *testing.T) {
 	}
 }
 
+// TestWhatReplacesAnotherIsOnTheDiskBefore looks at the order of what a queue does:
+// what is moved is on the disk before its segment goes, and a snapshot and the
+// log before it before the snapshot has its name.
+func TestWhatReplacesAnotherIsOnTheDiskBefore(t *testing.T) {
+	c := newClock()
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: c}, 1)
+	q := open1(t, p)
+	accept(t, q, 1, 15, 500)
+	taken, err := q.Take(t.Context(), "app", store.Want{Max: 1, Bytes: 1 << 20, Lease: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, q, taken[0], store.Again, c.Now().Add(48*time.Hour))
+	accept(t, q, 15, 500, 500)
+	takeAll(t, q, store.Done)
+	if err := q.Close(); err != nil { // with a snapshot, so that none is due when segments go
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	written, removed, named := make(map[string]bool), 0, 0
+	p.disk.SetFault(func(op waltest.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		inLog := strings.HasSuffix(op.Name, ".log")
+		switch {
+		case op.Kind == "write":
+			written[op.Name] = true
+		case op.Kind == "sync":
+			delete(written, op.Name)
+		case op.Kind == "remove" && inLog:
+			removed++
+			delete(written, op.Name)
+			for name := range written {
+				t.Errorf("got %s removed before %s was synced", op.Name, name)
+			}
+		case op.Kind == "rename" && strings.HasSuffix(op.Name, snapshotSuffix):
+			named++
+			for name := range written {
+				t.Errorf("got a snapshot before %s was synced", name)
+			}
+		}
+		return nil
+	})
+	q = open1(t, p)
+	c.advance(90 * time.Minute)
+	tidyAll(t, p)
+	accept(t, q, 501, 503, 500)
+	takeAll(t, q, store.Done)
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+	if removed < 3 || named == 0 {
+		t.Errorf("got %d segments removed and %d snapshots, want several and one at least", removed, named)
+	}
+}
+
+// TestLaterAttemptsBeyondTheSchedule has deliveries that are to be attempted again
+// later, and for which the next process has no place in memory at first.
+func TestLaterAttemptsBeyondTheSchedule(t *testing.T) {
+	c := newClock()
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Indexed: 4, Clock: c}, 1)
+	q := open1(t, p)
+	for e := range uint64(8) {
+		if _, err := q.Accept(t.Context(), one(e, 500, store.Lane(100+e))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take := func(want int) (taken []store.Delivery) {
+		t.Helper()
+		for len(taken) < want {
+			some, err := q.Take(t.Context(), "app", store.Want{Max: want - len(taken), Bytes: 1 << 20, Lease: time.Minute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken = append(taken, some...)
+		}
+		return taken
+	}
+	for _, d := range take(4) {
+		settle(t, q, d, store.Done, time.Time{})
+	}
+	for _, d := range take(4) {
+		settle(t, q, d, store.Again, c.Now().Add(time.Hour))
+	}
+	p.kill()
+	q = open1(t, p)
+	if events := takeAll(t, q, store.Done); len(events) > 0 {
+		t.Errorf("got events %v after a crash, want none before their time", events)
+	}
+	c.advance(time.Hour)
+	for _, d := range take(4) {
+		if d.Attempt != 2 {
+			t.Errorf("got attempt %d, want the second", d.Attempt)
+		}
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
 // TestFewDeliveriesDoNotHoldASegment has one event of many dead, and one that
 // is to be attempted again much later.
 func TestFewDeliveriesDoNotHoldASegment(t *testing.T) {
 	c := newClock()
 	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: c}, 1)
 	q := open1(t, p)
+	if err := q.Pause(t.Context(), "quiet", true); err != nil {
+		t.Fatal(err)
+	}
 	for e := range uint64(14) {
 		if _, err := q.Accept(t.Context(), one(e+1, 500, store.Lane(100+e))); err != nil {
 			t.Fatal(err)
@@ -373,6 +478,9 @@ func TestFewDeliveriesDoNotHoldASegment(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
+		if stats, _ := appStats(t, q); !slices.ContainsFunc(stats.Destinations, func(d store.DestinationStats) bool { return d.Destination == "quiet" && d.Paused }) {
+			t.Errorf("got %+v, want quiet paused", stats.Destinations)
+		}
 		stories, err := q.Story(t.Context(), keyOf(1))
 		if err != nil || len(stories) != 1 || len(stories[0].Deliveries) != 1 {
 			t.Fatalf("Story: got %+v and error %v, want one", stories, err)
@@ -390,6 +498,20 @@ func TestFewDeliveriesDoNotHoldASegment(t *testing.T) {
 	p.kill()
 	q = open1(t, p)
 	check()
+	if events := takeAll(t, q, store.Done); len(events) > 0 {
+		t.Errorf("got events %v after a crash, want none before its time", events)
+	}
+	p.kill()
+	for _, name := range files(t, p, snapshotSuffix) { // what was moved says it all
+		if err := p.disk.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q = open1(t, p)
+	check()
+	if events := takeAll(t, q, store.Done); len(events) > 0 {
+		t.Errorf("got events %v without the snapshots, want none before its time", events)
+	}
 	c.advance(48 * time.Hour)
 	if events := takeAll(t, q, store.Done); !slices.Equal(events, []uint64{2}) {
 		t.Errorf("got events %v, want event 2", events)
