@@ -29,6 +29,8 @@ func TestQueueInAnUnsteadyWorld(t *testing.T) {
 		run  func(*testing.T, *pgtest.Server)
 	}{
 		{"a notification is one round trip", acceptIsOneRoundTrip},
+		{"what is accepted is on the disk", acceptedIsOnTheDisk},
+		{"a call that waits holds nothing", waitingHoldsNothing},
 		{"instances keep the numbers of a lane in order", numbersInOrder},
 		{"a claim reads what it takes", claimsReadLittle},
 		{"NUL and broken text do no harm", strangeText},

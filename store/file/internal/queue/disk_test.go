@@ -535,3 +535,122 @@ func TestSecondProcess(t *testing.T) {
 		t.Errorf("Open: got error %v, want one that says that the folder belongs to another process", err)
 	}
 }
+
+// TestWhatCannotBeReadForNowWaits has the disk fail to read an event, which is not
+// the event's fault.
+func TestWhatCannotBeReadForNowWaits(t *testing.T) {
+	c := newClock()
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: c}, 1)
+	q := open1(t, p)
+	accept(t, q, 1, 3, 500)
+	p.disk.SetFault(func(op waltest.Op) error {
+		if op.Kind == "read" && strings.HasSuffix(op.Name, ".log") {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if events := takeAll(t, q, store.Done); len(events) > 0 {
+		t.Errorf("got events %v from a disk that cannot be read, want none", events)
+	}
+	p.disk.SetFault(nil)
+	if _, app := appStats(t, q); app.Waiting != 2 || len(app.Dead) > 0 {
+		t.Errorf("got %+v, want both waiting", app)
+	}
+	c.advance(readAgain)
+	if events := takeAll(t, q, store.Done); !slices.Equal(events, []uint64{1, 2}) {
+		t.Errorf("got events %v, want 1 and 2", events)
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
+// TestRecordsThatAreNotUnderstoodStopNothing has records of an unknown kind, and of
+// a known one with other content, among those of events.
+func TestRecordsThatAreNotUnderstoodStopNothing(t *testing.T) {
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: newClock()}, 1)
+	q := open1(t, p)
+	accept(t, q, 1, 3, 500)
+	for kind := range 256 {
+		if _, err := p.queues["queue"].log.Append(t.Context(), []byte{byte(kind), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept(t, q, 3, 5, 500)
+	p.kill()
+	q = open1(t, p)
+	if events := takeAll(t, q, store.Done); !slices.Equal(events, []uint64{1, 2, 3, 4}) {
+		t.Errorf("got events %v, want 1 to 4", events)
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
+// TestWhatIsUnderWayIsLoadedAgain has a snapshot written while deliveries are under
+// way, and the process end before their outcome.
+func TestWhatIsUnderWayIsLoadedAgain(t *testing.T) {
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: newClock()}, 1)
+	q := open1(t, p)
+	accept(t, q, 1, 8, 500)
+	if taken, err := q.Take(t.Context(), "app", store.Want{Max: 5, Bytes: 1 << 20, Lease: time.Minute}); err != nil || len(taken) != 5 {
+		t.Fatalf("Take: got %d and error %v, want 5", len(taken), err)
+	}
+	if err := p.queues["queue"].snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	p.powerCut()
+	q = open1(t, p)
+	if events := takeAll(t, q, store.Done); !slices.Equal(events, []uint64{1, 2, 3, 4, 5, 6, 7}) {
+		t.Errorf("got events %v, want 1 to 7", events)
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
+// TestEntriesInMemoryAreBounded has much more wait than there are entries for, in a
+// process and in the next.
+func TestEntriesInMemoryAreBounded(t *testing.T) {
+	const indexed, events = 20, 500
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Indexed: indexed, Clock: newClock()}, 1)
+	q := open1(t, p)
+	accept(t, q, 0, events, 500)
+	for range 2 {
+		opened := p.queues["queue"]
+		opened.mu.Lock()
+		n := opened.destinations["app"].schedule.Open()
+		opened.mu.Unlock()
+		if _, app := appStats(t, q); n > indexed || app.Waiting != events {
+			t.Errorf("got %d entries of %d that wait, want %d of %d", n, app.Waiting, indexed, events)
+		}
+		p.kill()
+		q = open1(t, p)
+	}
+	if got := takeAll(t, q, store.Done); len(got) != events {
+		t.Errorf("got %d events, want all %d", len(got), events)
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
+// TestKeepCountsFromTheEnd has an event delivered long after it was stored.
+func TestKeepCountsFromTheEnd(t *testing.T) {
+	c := newClock()
+	p := newProcess(t, Options{Keep: time.Hour, SegmentSize: 64 << 10, Clock: c}, 1)
+	q := open1(t, p)
+	accept(t, q, 1, 300, 500)
+	c.advance(50 * time.Minute)
+	takeAll(t, q, store.Done)
+	for _, want := range []int{1, 0} {
+		c.advance(40 * time.Minute)
+		tidyAll(t, p)
+		if stories, err := q.Story(t.Context(), keyOf(1)); err != nil || len(stories) != want {
+			t.Errorf("got %d stories and error %v, want %d: an hour is from when it was settled", len(stories), err, want)
+		}
+	}
+	if err := q.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
