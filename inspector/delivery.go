@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -44,15 +45,22 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 // an answer, and what went wrong.
 func outcome(r *http.Request, err error) (status int, failure string) {
 	if own, ok := errors.AsType[caddyhttp.HandlerError](err); ok && own.Err != nil {
-		return own.StatusCode, own.Err.Error()
+		return own.StatusCode, startOf(own.Err)
 	}
 	if err != nil {
-		return 0, err.Error()
+		return 0, startOf(err)
 	}
 	if unhandled, _ := caddyhttp.GetVar(r.Context(), "unhandled").(bool); unhandled {
 		return 0, "no handler behind meta_webhook_inspector took the request"
 	}
 	return http.StatusOK, "" // as net/http has it
+}
+
+// startOf returns the start of what an error says, in which may be anything that
+// the app has answered in place of HTTP.
+func startOf(err error) string {
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), keptAnswer)], "\uFFFD")
 }
 
 // bodyOf returns the body of a request, and leaves it to be read by others.

@@ -65,6 +65,10 @@ func TestOnlyTheStartOfAnAnswerIsKept(t *testing.T) {
 	if got := len(kept(h)[0].start); got != keptAnswer {
 		t.Errorf("got %d bytes of the answer, want %d", got, keptAnswer)
 	}
+	serve(h, newDelivery(testEvent), &app{err: errors.New("malformed: " + strings.Repeat("x", 3*keptAnswer))})
+	if got := len(kept(h)[0].row.Error); got != keptAnswer {
+		t.Errorf("got %d bytes of an error in which the answer is, want %d", got, keptAnswer)
+	}
 }
 
 func TestPassRecordsWhatPanics(t *testing.T) {

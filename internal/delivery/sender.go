@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -137,7 +139,20 @@ func (s *Sender) serve(ctx context.Context, to *Chain, o *Origin, m *Message, a 
 }
 
 func newFailure(cause string, err error, reply int) *Failure {
-	return &Failure{Failure: observe.Failure{Err: err}, Cause: cause, Reply: reply}
+	return &Failure{Failure: observe.Failure{Err: shortened(err)}, Cause: cause, Reply: reply}
+}
+
+// longestError is how many bytes are kept of what an error says, in which may be
+// anything that the app has answered in place of HTTP.
+const longestError = 1 << 10
+
+// shortened returns an error that says no more than the start of what err does.
+func shortened(err error) error {
+	text := err.Error()
+	if len(text) <= longestError && utf8.ValidString(text) {
+		return err
+	}
+	return errors.New(strings.ToValidUTF8(text[:min(len(text), longestError)], "\uFFFD"))
 }
 
 // statusOf returns the status to answer with after a handler's error: the

@@ -310,7 +310,7 @@ func (s *Stored) notification(n *Notification) (*store.Notification, error) {
 			one := n.Events[i : i+1]
 			wanted, err := d.wants(n, origin, one)
 			if err != nil {
-				s.Observer.MatcherFailed(d.Name, err)
+				s.Observer.MatcherFailed(d.Name, shortened(err))
 				return nil, ErrMatcher
 			}
 			whole = whole || wanted
