@@ -86,7 +86,11 @@ func decodeOrigin(stored []byte) (*Origin, []string, error) {
 	if err := json.Unmarshal(stored, &s); err != nil {
 		return nil, nil, errOrigin
 	}
-	u, err := url.Parse(s.URL)
+	// as a server reads it: what follows two slashes is a path
+	u, err := url.ParseRequestURI(s.URL)
+	if err != nil {
+		u, err = url.Parse(s.URL) // handlers in front have made it one that no client can send
+	}
 	if err != nil {
 		return nil, nil, errOrigin
 	}
