@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrCursor means that a cursor is not one that the queue has returned.
+var ErrCursor = errors.New("the cursor is not one of this queue's")
 
 // An Operator looks at what a Queue holds, and changes it on a person's word.
 // Its methods never hold up Accept, Take and Settle for longer than a moment.

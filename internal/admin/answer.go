@@ -48,7 +48,10 @@ func apiError(err error) error {
 		return err
 	}
 	status := http.StatusInternalServerError
-	if errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrFull) {
+	switch {
+	case errors.Is(err, store.ErrCursor):
+		status = http.StatusBadRequest
+	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrFull):
 		status = http.StatusServiceUnavailable
 	}
 	return caddy.APIError{HTTPStatus: status, Err: err}

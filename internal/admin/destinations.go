@@ -61,6 +61,16 @@ func (d *Destination) add(stored *store.DestinationStats) {
 	}
 }
 
+// isThere reports a destination that is not configured, and has nothing stored:
+// what is replayed to it would wait for one that may never be.
+func isThere(ctx context.Context, s *delivery.Stored, o store.Operator, name string) error {
+	if slices.ContainsFunc(s.Destinations, func(d *delivery.Destination) bool { return d.Name == name }) {
+		return nil
+	}
+	_, err := find(ctx, s, o, name)
+	return err
+}
+
 // find returns the destination of a handler that has this name.
 func find(ctx context.Context, s *delivery.Stored, o store.Operator, name string) (*Destination, error) {
 	all, _, err := destinationsOf(ctx, s, o)

@@ -162,6 +162,9 @@ func (q *Queue) replay(r *http.Request) (any, error) {
 		return nil, badRequest("to: name the destination that gets the events")
 	}
 	return q.change(r, "replayed", to, func(ctx context.Context, s *delivery.Stored, sel *selection) (int, string, error) {
+		if err := s.Operate(func(o store.Operator) error { return isThere(ctx, s, o, to) }); err != nil {
+			return 0, "", err
+		}
 		return s.Replay(ctx, to, sel.filter, sel.cursor, sel.limit, sel.dryRun)
 	})
 }

@@ -175,6 +175,10 @@ func TestWrongSelectionsChangeNothing(t *testing.T) {
 		"/meta_webhook/events/discard?since=2":                       "since",
 		"/meta_webhook/events/discard?limit=0":                       "limit",
 		"/meta_webhook/events/discard?limit=100000":                  "limit",
+		"/meta_webhook/events/discard?state=dead&dry_run=yes":        "dry_run",
+		"/meta_webhook/events/discard?state=dead&dry_run=TRUE":       "dry_run",
+		"/meta_webhook/events/discard?kind=a&kind=b":                 "kind",
+		"/meta_webhook/events/discard?state=dead&%zz":                "malformed",
 		"/meta_webhook/events/replay?state=dead":                     "to",
 		"/meta_webhook/events/replay?to=app":                         "everything",
 		"/meta_webhook/events/discard?limit=10":                      "everything",
@@ -220,6 +224,21 @@ func TestEventsAreReplayedAndDiscarded(t *testing.T) {
 	err := call(http.MethodPost, "/meta_webhook/destinations/pause?destination=ap", nil)
 	if answer, ok := errors.AsType[caddy.APIError](err); !ok || answer.HTTPStatus != 404 || len(q.paused) != 1 {
 		t.Errorf("a destination that is not there: got %v, want 404", err)
+	}
+	q.limit = 0
+	for _, to := range []string{"ap", "%00", "%ff", strings.Repeat("a", 10_000)} {
+		err = call(http.MethodPost, "/meta_webhook/events/replay?state=dead&to="+to, nil)
+		if answer, ok := errors.AsType[caddy.APIError](err); !ok || answer.HTTPStatus != 404 || q.limit != 0 {
+			t.Errorf("to %.10s, which is not there: got %v, want 404 and no call to the queue", to, err)
+		}
+	}
+	if err := call(http.MethodPost, "/meta_webhook/events/replay?to=gone&state=dead", nil); err != nil {
+		t.Errorf("to a destination that has something stored: got %v, want none", err)
+	}
+	q.fail = store.ErrCursor
+	err = call(http.MethodPost, "/meta_webhook/events/discard?cursor=x&state=dead", nil)
+	if answer, ok := errors.AsType[caddy.APIError](err); !ok || answer.HTTPStatus != 400 {
+		t.Errorf("another cursor: got %v, want 400", err)
 	}
 	q.fail = store.ErrFull
 	err = call(http.MethodPost, "/meta_webhook/events/replay?to=app&state=dead", nil)

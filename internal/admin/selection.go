@@ -55,12 +55,22 @@ func selectionOf(r *http.Request) (*selection, error) {
 	if err != nil {
 		return nil, badRequest("malformed query")
 	}
-	for name := range query {
-		if !slices.Contains(parameters, name) {
+	for name, values := range query {
+		switch {
+		case !slices.Contains(parameters, name):
 			return nil, badRequest("unknown parameter %q: must be one of %s", name, strings.Join(parameters, ", "))
+		case len(values) > 1 && name != "state" && name != "id":
+			return nil, badRequest("%s: given more than once", name)
 		}
 	}
-	s := &selection{narrow: Narrow(query), cursor: query.Get("cursor"), limit: defaultLimit, dryRun: query.Get("dry_run") == "true"}
+	s := &selection{narrow: Narrow(query), cursor: query.Get("cursor"), limit: defaultLimit}
+	switch dry := query.Get("dry_run"); dry {
+	case "", "false":
+	case "true":
+		s.dryRun = true
+	default:
+		return nil, badRequest("dry_run: must be true or false, not %q", dry)
+	}
 	f := &s.filter
 	f.Destination, f.Object, f.Kind = query.Get("destination"), query.Get("object"), query.Get("kind")
 	f.Conversation, f.Text = query.Get("conversation"), query.Get("text")
@@ -94,6 +104,9 @@ func (s *selection) setTimes(query url.Values, now time.Time) (err error) {
 		if value := query.Get(name); value != "" {
 			if *t, err = time.Parse(time.RFC3339, value); err != nil {
 				return badRequest("%s: %q is not a time such as 2026-01-02T15:04:05Z", name, value)
+			}
+			if t.IsZero() { // which stands for no limit
+				return badRequest("%s: %q is too early", name, value)
 			}
 		}
 	}

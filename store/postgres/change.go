@@ -19,7 +19,7 @@ type pageCursor struct{ after, upTo int64 }
 func (q *queue) page(ctx context.Context, cursor string) (p pageCursor, err error) {
 	if cursor != "" {
 		if _, err := fmt.Sscanf(cursor, "%d-%d", &p.after, &p.upTo); err != nil {
-			return p, errCursor
+			return p, store.ErrCursor
 		}
 		return p, nil
 	}

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -25,7 +24,7 @@ func (q *queue) filterArgs(f *store.Filter) []any {
 		states[i] = int16(s)
 	}
 	return []any{
-		q.handler, f.Destination, states, uuids(f.Keys), toText(f.Object), toText(f.Kind), toText(f.Conversation), toText(f.Text),
+		q.handler, toText(f.Destination), states, uuids(f.Keys), toText(f.Object), toText(f.Kind), toText(f.Conversation), toText(f.Text),
 		orNull(f.From), orNull(f.To),
 	}
 }
@@ -70,7 +69,7 @@ func (q *queue) List(ctx context.Context, f store.Filter, cursor string, limit i
 	below := int64(math.MaxInt64)
 	if cursor != "" {
 		if below, err = strconv.ParseInt(cursor, 10, 64); err != nil {
-			return nil, "", errCursor
+			return nil, "", store.ErrCursor
 		}
 	}
 	l := listed{
@@ -101,8 +100,6 @@ func (q *queue) List(ctx context.Context, f store.Filter, cursor string, limit i
 	}
 	return found, next, nil
 }
-
-var errCursor = errors.New("not a cursor")
 
 // summary returns the delivery of a row that is not null.
 func (r *listRow) summary() store.Summary {

@@ -333,7 +333,7 @@ func (n *naiveName) page(f *store.Filter, cursor string, limit int, latest bool)
 	at := 0
 	if cursor != "" {
 		if at, err = strconv.Atoi(cursor); err != nil {
-			return nil, "", err
+			return nil, "", store.ErrCursor
 		}
 	}
 	for ; at < len(n.all); at++ {
@@ -393,7 +393,7 @@ func (n *naiveName) Replay(_ context.Context, to string, f store.Filter, cursor 
 	at, end := 0, len(n.all)
 	if cursor != "" {
 		if at, err = strconv.Atoi(cursor); err != nil {
-			return 0, "", err
+			return 0, "", store.ErrCursor
 		}
 		end, at = at%1_000_000, at/1_000_000
 	}
@@ -435,7 +435,7 @@ func (n *naiveName) Discard(_ context.Context, f store.Filter, cursor string, li
 	at := 0
 	if cursor != "" {
 		if at, err = strconv.Atoi(cursor); err != nil {
-			return 0, "", err
+			return 0, "", store.ErrCursor
 		}
 	}
 	for ; at < len(n.all); at++ {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -181,8 +182,23 @@ func listPages(q *queueCheck) {
 	if got := len(q.list(store.Filter{}, 3)); got != 20 {
 		q.Errorf("got %d deliveries to both destinations, want 20", got)
 	}
-	if _, _, err := q.List(q.Context(), store.Filter{}, "no cursor", 3); err == nil {
-		q.Error("got no error for an invalid cursor, want one")
+	for _, cursor := range []string{"no cursor", "\x00", "-", "99999999999999999999", "5-x"} {
+		_, _, err := q.List(q.Context(), store.Filter{}, cursor, 3)
+		if !errors.Is(err, store.ErrCursor) {
+			q.Errorf("List from %q: got error %v, want %v", cursor, err, store.ErrCursor)
+		}
+		if _, _, err = q.Replay(q.Context(), "app", store.Filter{}, cursor, 3, true); !errors.Is(err, store.ErrCursor) {
+			q.Errorf("Replay from %q: got error %v, want %v", cursor, err, store.ErrCursor)
+		}
+		if _, _, err = q.Discard(q.Context(), store.Filter{}, cursor, 3, true); !errors.Is(err, store.ErrCursor) {
+			q.Errorf("Discard from %q: got error %v, want %v", cursor, err, store.ErrCursor)
+		}
+	}
+	for _, f := range []store.Filter{{Destination: "\x00"}, {Destination: "\xff"}, {Object: "\x00\xff"}, {Kind: "\x00"}, {Conversation: "\x1a0"}, {Text: "%\x00"}} {
+		found, _, err := q.List(q.Context(), f, "", 3)
+		if len(found) > 0 || err != nil {
+			q.Errorf("%+v: got %d deliveries and error %v, want none", f, len(found), err)
+		}
 	}
 }
 

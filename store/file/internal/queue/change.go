@@ -27,10 +27,10 @@ func (q *Queue) changes(f *store.Filter, cursor string, limit int, live bool) (c
 	at, end, ok := strings.Cut(cursor, "-")
 	if ok {
 		if _, err := fmt.Sscanf(end, "%d", &c.before); err != nil {
-			return c, from, errCursor
+			return c, from, store.ErrCursor
 		}
 	} else if cursor != "" {
-		return c, from, errCursor
+		return c, from, store.ErrCursor
 	}
 	if from, err = parseCursor(at, 0); err != nil {
 		return c, from, err

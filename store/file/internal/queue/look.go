@@ -69,8 +69,6 @@ func onlyLive(states []store.DeliveryState) bool {
 	})
 }
 
-var errCursor = errors.New("the cursor is not one of this queue's")
-
 // parseCursor returns the number of a cursor, or the one to start from.
 func parseCursor(cursor string, start store.Number) (store.Number, error) {
 	if cursor == "" {
@@ -78,7 +76,7 @@ func parseCursor(cursor string, start store.Number) (store.Number, error) {
 	}
 	n, err := strconv.ParseUint(cursor, 10, 64)
 	if err != nil {
-		return 0, errCursor
+		return 0, store.ErrCursor
 	}
 	return store.Number(n), nil
 }
