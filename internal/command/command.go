@@ -97,6 +97,9 @@ func run(f func(*cobra.Command) error) func(*cobra.Command, []string) error {
 func runArgs(f func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd, args)
+		if err != nil {
+			err = shown{err}
+		}
 		if _, ok := errors.AsType[problem](err); !ok {
 			return err // cobra prints it, and the exit code is 1
 		}
@@ -107,6 +110,16 @@ func runArgs(f func(*cobra.Command, []string) error) func(*cobra.Command, []stri
 		return caddycmd.WrapCommandFuncForCobra(exit)(cmd, args)
 	}
 }
+
+// A shown error may have a text of strangers in it, which a terminal shows and
+// does not obey.
+type shown struct{ error }
+
+// Error implements error.
+func (s shown) Error() string { return printable(s.error.Error(), "\n\t") }
+
+// Unwrap returns the error itself.
+func (s shown) Unwrap() error { return s.error }
 
 // printJSON prints v to stdout, on one line.
 func printJSON(cmd *cobra.Command, v any) error {

@@ -26,6 +26,9 @@ func TestLineOfAMessage(t *testing.T) {
 		"12:00:00  several.several  0123  error: connection refused": {
 			listen.Message{ID: "0123", Events: 1}, forwarded{err: errors.New("connection refused")},
 		},
+		"12:00:00  several.several  0123  error: malformed: \uFFFD[2J\uFFFD\uFFFD": {
+			listen.Message{ID: "0123", Events: 1}, forwarded{err: errors.New("malformed: \x1b[2J\n\x9b")},
+		},
 		`12:00:00  "page\x1b[2J.fe ed\u202e"  "01\n23"  for "a\ab"`: {
 			m: listen.Message{Object: "page\x1b[2J", Kind: "fe ed\u202e", ID: "01\n23", Events: 1, Destination: "a\ab"},
 		},

@@ -27,7 +27,7 @@ type listenPrinter struct {
 func (p *listenPrinter) notice(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cmd.PrintErrln(text)
+	p.cmd.PrintErrln(printable(text, "\n"))
 }
 
 // A listenReport is what --json prints for a message.
@@ -84,7 +84,7 @@ func line(m *listen.Message, out forwarded) string {
 	}
 	switch {
 	case out.err != nil:
-		parts = append(parts, "error: "+out.err.Error())
+		parts = append(parts, "error: "+printable(out.err.Error(), ""))
 	case out.Status != 0:
 		parts = append(parts, out.StatusText()+" in "+short(out.Took))
 	}

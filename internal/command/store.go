@@ -117,12 +117,12 @@ func printRepair(w io.Writer, parts []file.Part) error {
 // printPart prints what there is to say of a part, in which torn and damaged say
 // what became of what is.
 func printPart(w io.Writer, p *file.Part, torn, damaged string) {
-	line := func(format string, args ...any) { fmt.Fprintf(w, "  "+format+"\n", args...) }
+	line := func(format string, args ...any) { fmt.Fprintln(w, "  "+printable(fmt.Sprintf(format, args...), "")) }
 	what := "delivered events of " + p.Handler
 	if p.Queue {
 		what = "queue of " + p.Handler
 	}
-	fmt.Fprintf(w, "%s: %s\n", what, p.Folder)
+	fmt.Fprintln(w, printable(what+": "+p.Folder, ""))
 	if p.Err != nil {
 		line("cannot be read: %v", p.Err)
 		return
