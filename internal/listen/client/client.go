@@ -144,7 +144,7 @@ func (c *Client) stream(ctx context.Context, to chan<- *listen.Message, again bo
 		return false, silence(ctx, err)
 	}
 	defer res.Body.Close()
-	events := eventReader{bufio.NewReaderSize(res.Body, 64<<10), alive.feed}
+	events := eventReader{bufio.NewReaderSize(res.Body, 64<<10), alive.feed, maxEvent}
 	for {
 		e, err := events.next()
 		if err != nil {
@@ -251,7 +251,7 @@ func newWatch(end context.CancelCauseFunc) *watch {
 // every sets how often the stream shows that it lives.
 func (w *watch) every(heartbeat time.Duration) {
 	if heartbeat > 0 {
-		w.most = 3 * heartbeat
+		w.most = 3 * min(heartbeat, untilHello)
 	}
 	w.feed()
 }

@@ -142,7 +142,7 @@ func TestClientEndsWithTheStream(t *testing.T) {
 
 func TestEventsOfAStream(t *testing.T) {
 	lines := "\n: comment\n\nid: 1\r\nevent:a\r\ndata: x\r\ndata:y\r\n\r\nid: 2\n\nunknown: z\n\ndata\n\ndata: cut off"
-	r := eventReader{bufio.NewReaderSize(strings.NewReader(lines), 16), func() {}}
+	r := eventReader{bufio.NewReaderSize(strings.NewReader(lines), 16), func() {}, maxEvent}
 	for _, want := range []string{`{1 a "x\ny"}`, `{2  ""}`, `{  ""}`} {
 		e, err := r.next()
 		if got := fmt.Sprintf("{%s %s %q}", e.id, e.name, e.data); got != want || err != nil {
@@ -152,6 +152,52 @@ func TestEventsOfAStream(t *testing.T) {
 	if e, err := r.next(); err == nil {
 		t.Errorf("got %+v, want no event that was cut off", e)
 	}
+}
+
+// TestEventsAreBounded has a gateway send an event without end, on one line and
+// on many, and a position that no client could send back.
+func TestEventsAreBounded(t *testing.T) {
+	for name, lines := range map[string]string{
+		"one line":         "data: " + strings.Repeat("x", 1000),
+		"many lines":       strings.Repeat("data: x\n", 1000),
+		"unknown fields":   strings.Repeat("x\n", 1000),
+		"many comments":    strings.Repeat(":\n", 1000),
+		"many event names": strings.Repeat("event: x\n", 1000),
+	} {
+		r := eventReader{bufio.NewReaderSize(strings.NewReader(lines), 16), func() {}, 500}
+		if _, err := r.next(); !errors.Is(err, errTooLong) {
+			t.Errorf("%s: got error %v, want %v", name, err, errTooLong)
+		}
+	}
+	r := eventReader{bufio.NewReaderSize(strings.NewReader("id: a\x00b\n\n"+strings.Repeat("data: x\n\n", 1000)), 16), func() {}, 500}
+	for range 1001 {
+		if e, err := r.next(); err != nil || e.id != "" {
+			t.Fatalf("got the position %q and error %v, want none", e.id, err)
+		}
+	}
+}
+
+// FuzzEvents has a gateway send anything.
+func FuzzEvents(f *testing.F) {
+	f.Add([]byte(hello("15") + message(1) + ": comment\n\n"))
+	f.Add([]byte("id: 1\r\nevent:a\r\ndata: x\r\ndata:y\r\n\r\nid: 2\n\nunknown: z\n\ndata\n\ndata: cut off"))
+	f.Add([]byte("data\n\n\n\nid\x00:\x00\n:\n\n\xff: \xff\n\n"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		const most = 64
+		r := eventReader{bufio.NewReaderSize(strings.NewReader(string(stream)), 16), func() {}, most}
+		for events := 0; ; events++ {
+			e, err := r.next()
+			if err != nil {
+				return
+			}
+			if size := len(e.id) + len(e.name) + len(e.data); size > most || events > len(stream)/2 {
+				t.Fatalf("got event %d of %d bytes of a stream of %d, want at most %d", events, size, len(stream), most)
+			}
+			if strings.ContainsAny(e.id, "\n\x00") {
+				t.Errorf("got the position %q, which no header can have", e.id)
+			}
+		}
+	})
 }
 
 func TestRecentKeysAreBounded(t *testing.T) {

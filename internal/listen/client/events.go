@@ -7,11 +7,11 @@ import (
 	"io"
 )
 
-// maxLine is how long a line of a stream may be. The largest body that a
-// gateway takes fits into one.
-const maxLine = 128 << 20
+// maxEvent is how long an event of a stream may be, and any line of it. The
+// largest body that a gateway takes fits into one.
+const maxEvent = 128 << 20
 
-var errTooLong = errors.New("a line of the stream is too long")
+var errTooLong = errors.New("an event of the stream is too long")
 
 // An event is a server-sent event.
 type event struct {
@@ -24,27 +24,34 @@ type event struct {
 type eventReader struct {
 	lines  *bufio.Reader
 	onRead func() // called whenever something has come
+	most   int    // bytes of an event
 }
 
 // next returns the next event, which may have no data.
 func (r *eventReader) next() (e event, err error) {
-	hasField := false
+	hasField, size := false, 0
 	for {
 		line, err := r.line()
 		if err != nil {
 			return event{}, err // an event that was cut off is none
 		}
+		if size += len(line) + 1; size > r.most {
+			return event{}, errTooLong
+		}
 		if len(line) == 0 {
 			if hasField {
 				return e, nil
 			}
+			size = 0
 			continue
 		}
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "id":
-			e.id, hasField = string(value), true
+			if hasField = true; bytes.IndexByte(value, 0) < 0 { // else it is to be passed over
+				e.id = string(value)
+			}
 		case "event":
 			e.name, hasField = string(value), true
 		case "data":
@@ -62,7 +69,7 @@ func (r *eventReader) line() ([]byte, error) {
 	for {
 		part, err := r.lines.ReadSlice('\n')
 		r.onRead()
-		if len(line)+len(part) > maxLine {
+		if len(line)+len(part) > r.most {
 			return nil, errTooLong
 		}
 		line = append(line, part...)
