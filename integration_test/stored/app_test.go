@@ -42,18 +42,21 @@ type destinationApp struct {
 	trouble  int  // attempts in a hundred that fail
 	alone    bool // no two messages of a conversation may come at the same time
 	down     bool
-	taken    map[string]int  // by conversation, how many events in a row were taken
-	began    map[string]bool // that have arrived
-	under    map[string]int  // by conversation, how many messages are being answered
+	taken    map[string]int       // by conversation, how many events in a row were taken, or given up
+	has      map[string]bool      // the mids that were taken
+	began    map[string]bool      // those that have arrived
+	refused  map[string]time.Time // those whose messages are refused, and until when nothing may come behind them
+	under    map[string]int       // by conversation, how many messages are being answered
 	requests []*http.Request
-	refused  string // a mid whose messages are refused
-	repeats  int
+	repeats  int // arrivals of what had arrived before
+	again    int // arrivals, not as a replay, of what was taken before
 }
 
 func newApp(b *book, name string, seed uint64, trouble int) *destinationApp {
 	a := &destinationApp{
 		book: b, name: name, random: rand.New(rand.NewPCG(seed, uint64(len(name)))), trouble: trouble,
-		taken: make(map[string]int), began: make(map[string]bool), under: make(map[string]int),
+		taken: make(map[string]int), has: make(map[string]bool), began: make(map[string]bool),
+		refused: make(map[string]time.Time), under: make(map[string]int),
 	}
 	a.Server = httptest.NewServer(a)
 	b.t.Cleanup(a.Close)
@@ -81,7 +84,7 @@ func (a *destinationApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Lock()
 	fails, way := a.random.IntN(100) < a.trouble, a.random.IntN(4)
-	refused := a.refused != "" && slices.Contains(events, a.refused)
+	refused := slices.ContainsFunc(events, func(mid string) bool { _, ok := a.refused[mid]; return ok })
 	a.mu.Unlock()
 	switch {
 	case refused:
@@ -121,7 +124,7 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 	for _, mid := range events {
 		conversation, n := split(mid)
 		a.book.want(a.name, conversation, n)
-		ready := max(a.taken[conversation], inMessage[conversation])
+		ready := max(a.ready(conversation), inMessage[conversation])
 		if n > ready {
 			a.book.t.Errorf("%s: got event %s when %d of its conversation were taken, want it after those before it", a.name, mid, ready)
 		}
@@ -130,8 +133,29 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 			a.repeats++
 		}
 		a.began[mid] = true
+		if a.has[mid] && r.Header.Get("Webhook-Replay") == "" {
+			a.again++
+		}
 	}
 	return true
+}
+
+// ready returns which event of a conversation may come next. The lock is held.
+func (a *destinationApp) ready(conversation string) int {
+	for {
+		n := a.taken[conversation]
+		until, refused := a.refused[fmt.Sprintf("%s.%d", conversation, n)]
+		if !refused || time.Now().Before(until) {
+			return n
+		}
+		a.taken[conversation] = n + 1
+	}
+}
+
+// refuse has the app refuse an event, which is then dead, but not before some
+// time.
+func (a *destinationApp) refuse(mid string, until time.Time) {
+	a.set(func() { a.refused[mid] = until })
 }
 
 // leave notes that a message is being answered no longer.
@@ -158,6 +182,7 @@ func (a *destinationApp) take(events []string) {
 	for _, mid := range events {
 		conversation, n := split(mid)
 		a.taken[conversation] = max(a.taken[conversation], n+1)
+		a.has[mid] = true
 	}
 }
 
@@ -171,10 +196,7 @@ func (a *destinationApp) set(change func()) {
 func (a *destinationApp) count() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, taken := range a.taken {
-		n += taken
-	}
-	return n
+	return len(a.has)
 }
 
 func split(mid string) (conversation string, n int) {
@@ -195,13 +217,18 @@ func (b *book) want(destination, conversation string, n int) {
 // notification returns the notification of events of a conversation, each in
 // an entry of its own, and notes that Meta is about to send it.
 func (b *book) notification(conversation string, from, to int) string {
+	return b.notificationOf("x", conversation, from, to)
+}
+
+// notificationOf is notification for events with a text.
+func (b *book) notificationOf(text, conversation string, from, to int) string {
 	b.mu.Lock()
 	b.sent[conversation] = max(b.sent[conversation], to)
 	b.mu.Unlock()
 	var entries []string
 	for n := from; n < to; n++ {
-		entries = append(entries, fmt.Sprintf(`{"id":"7","time":%d,"messaging":[{"sender":{"id":"%s"},"recipient":{"id":"7"},"timestamp":%d,"message":{"mid":"%s.%d","text":"x"}}]}`,
-			time.Now().UnixMilli(), conversation, 1_700_000_000_000+n, conversation, n))
+		entries = append(entries, fmt.Sprintf(`{"id":"7","time":%d,"messaging":[{"sender":{"id":"%s"},"recipient":{"id":"7"},"timestamp":%d,"message":{"mid":"%s.%d","text":"%s"}}]}`,
+			time.Now().UnixMilli(), conversation, 1_700_000_000_000+n, conversation, n, text))
 	}
 	return `{"object":"page","entry":[` + strings.Join(entries, ",") + `]}`
 }

@@ -32,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 	send := func() (status int) {
 		for range 1000 {
 			conversation := fmt.Sprintf("8%d", next)
-			status = post(c, strings.Replace(b.notification(conversation, 0, 1), `"text":"x"`, `"text":"`+large+`"`, 1))
+			status = post(c, b.notificationOf(large, conversation, 0, 1))
 			if status != http.StatusOK {
 				refused++
 				return status

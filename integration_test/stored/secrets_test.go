@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/integration_test/harness"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/caddyproc"
@@ -52,7 +53,7 @@ func TestAdminAPIShowsNoSecretAndObeysNoOtherSite(t *testing.T) {
 	const signingKey = "whsec_b25lIHNlY3JldCBvZiB0aGUgd2ViaG9va3M="
 	b := newBook(t)
 	app := newApp(b, "app", 1, 0)
-	app.set(func() { app.refused = "91.0" })
+	app.refuse("91.0", time.Now())
 	c := caddyproc.New(t)
 	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "sign "+signingKey, "destination app {", "give_up 1ms", "reverse_proxy "+app.addr(), "}"))
 	body := b.notification("91", 0, 1)
