@@ -156,14 +156,17 @@ func (w *soakWorld) keepSending(sender int, random *rand.Rand, done <-chan struc
 		conversation := fmt.Sprintf("9%d%d%05d", sender, i, chapters[i])
 		from, to := next[i], next[i]+1+random.IntN(7)
 		text := strings.Repeat("x", 500+random.IntN(4000))
-		if random.IntN(soakPoison) == 0 {
-			w.poison(fmt.Sprintf("%s.%d", conversation, from))
+		poison := random.IntN(soakPoison) == 0
+		if poison { // the last one, as those behind it would have one attempt only
+			w.poison(fmt.Sprintf("%s.%d", conversation, to-1))
 		}
 		w.send(w.book.notificationOf(text, conversation, from, to))
 		w.book.mu.Lock()
 		w.book.accepted[conversation] = to
 		w.book.mu.Unlock()
-		next[i] = to
+		if next[i] = to; poison {
+			next[i] = soakEvents
+		}
 		if random.IntN(10) == 0 {
 			w.send(w.book.notificationOf(text, conversation, max(0, from-3), to))
 		}
@@ -180,7 +183,7 @@ func (w *soakWorld) poison(mid string) {
 
 // send sends a notification until it is answered 200.
 func (w *soakWorld) send(body string) {
-	for status := 0; status != http.StatusOK && !w.Failed(); {
+	for status := 0; status != http.StatusOK; {
 		status = post(w.gateway, body)
 		w.mu.Lock()
 		w.answers[status]++

@@ -62,8 +62,10 @@ func admin(t *testing.T, c *caddyproc.Process, method, target string, into any) 
 
 // A destinationStatus is what the admin API shows of a destination.
 type destinationStatus struct {
-	Destination, State      string
-	Waiting, UnderWay, Dead int
+	Destination, State string
+	Waiting            int
+	UnderWay           int `json:"under_way"`
+	Dead               int
 }
 
 func destinations(t *testing.T, c *caddyproc.Process) (all []destinationStatus) {
