@@ -12,25 +12,27 @@ import (
 )
 
 // TestOutcomeAfterTheClockWasSet sets the clock while an event is tried. It is
-// dead only after an attempt that failed when give_up was over by that clock, and
-// otherwise tried again after its pause, in the time of that clock.
+// dead only after a third attempt that failed when give_up was over by that clock,
+// and otherwise tried again after its pause, in the time of that clock.
 func TestOutcomeAfterTheClockWasSet(t *testing.T) {
 	const day = 24 * time.Hour
 	since := time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
-		name   string
-		giveUp time.Duration
-		set    time.Duration
-		failed bool
-		want   store.Result
+		name    string
+		giveUp  time.Duration
+		set     time.Duration
+		attempt int
+		failed  bool
+		want    store.Result
 	}{
-		{"not at all", 72 * time.Hour, 0, true, store.Again},
-		{"forward, a success", time.Hour, day, false, store.Done},
-		{"forward, with time left", 72 * time.Hour, day, true, store.Again},
-		{"forward, beyond give_up", 12 * time.Hour, day, true, store.Dead},
-		{"back, a success", time.Hour, -day, false, store.Done},
-		{"back", time.Hour, -day, true, store.Again},
-		{"back by a year", time.Hour, -365 * day, true, store.Again},
+		{"not at all", 72 * time.Hour, 0, 1, true, store.Again},
+		{"forward, a success", time.Hour, day, 1, false, store.Done},
+		{"forward, with time left", 72 * time.Hour, day, 1, true, store.Again},
+		{"forward, beyond give_up", 12 * time.Hour, day, 1, true, store.Again},
+		{"forward, beyond give_up, for the third time", 12 * time.Hour, day, 3, true, store.Dead},
+		{"back, a success", time.Hour, -day, 1, false, store.Done},
+		{"back", time.Hour, -day, 1, true, store.Again},
+		{"back by a year", time.Hour, -365 * day, 1, true, store.Again},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := &worker{gate: newGate(1, nil), to: &Destination{
@@ -41,7 +43,7 @@ func TestOutcomeAfterTheClockWasSet(t *testing.T) {
 				f = &Failure{Failure: observe.Failure{Err: errors.New("not 2xx")}, Cause: "http_500"}
 			}
 			now := since.Add(test.set)
-			got := w.outcome(&store.Delivery{Since: since, Attempt: 1}, store.Attempt{}, f, now)
+			got := w.outcome(&store.Delivery{Since: since, Attempt: test.attempt}, store.Attempt{}, f, now)
 			if got.Result != test.want {
 				t.Errorf("got result %d, want %d", got.Result, test.want)
 			}
