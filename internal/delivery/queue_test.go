@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type testQueue struct {
 	settled []store.Outcome
 	seen    map[store.Key]bool
 	fail    error // of every call
+	stalls  bool  // until the context of a call to Renew ends
 	taken   int   // calls of Take that found something
 	closed  bool
 }
@@ -53,11 +55,14 @@ func (q *testQueue) Stats(context.Context) (stats store.Stats, err error) {
 	return stats, q.fail
 }
 
-func (q *testQueue) Accept(_ context.Context, n *store.Notification) ([]bool, error) {
+func (q *testQueue) Accept(ctx context.Context, n *store.Notification) ([]bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.fail != nil {
 		return nil, q.fail
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrBusy, err)
 	}
 	repeats, fresh := make([]bool, len(n.Events)), false
 	for i := range n.Events {
@@ -139,9 +144,15 @@ func (q *testQueue) due(destination string, want store.Want) (taken []store.Deli
 	return taken, next
 }
 
-func (q *testQueue) Renew(_ context.Context, _ string, lease time.Duration, held []store.Held) (lost []store.Number, err error) {
+func (q *testQueue) Renew(ctx context.Context, _ string, lease time.Duration, held []store.Held) (lost []store.Number, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.stalls {
+		q.mu.Unlock()
+		<-ctx.Done()
+		q.mu.Lock()
+		return nil, ctx.Err()
+	}
 	if q.fail != nil {
 		return nil, q.fail
 	}

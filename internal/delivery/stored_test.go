@@ -118,8 +118,11 @@ func eventsOf(body string) (events []sent) {
 	return events
 }
 
-// conversationOf returns the conversation of a subject such as wamid.7.3.
-func conversationOf(subject string) string { return subject[:strings.LastIndexByte(subject, '.')] }
+// conversationOf returns the conversation of a subject such as wamid.7.3. A whole
+// notification has none.
+func conversationOf(subject string) string {
+	return subject[:max(0, strings.LastIndexByte(subject, '.'))]
+}
 
 // message returns a notification of WhatsApp messages, each given by its
 // conversation and number.
@@ -176,7 +179,11 @@ func to(app caddyhttp.Handler, options ...func(*Destination)) *Destination {
 }
 
 // accept has the gateway accept a notification.
-func (g *gatewayTest) accept(body string) error {
+func (g *gatewayTest) accept(body string) error { return g.acceptFrom(g.t.Context(), body) }
+
+// acceptFrom has the gateway accept a notification of a sender that waits as long
+// as the context.
+func (g *gatewayTest) acceptFrom(ctx context.Context, body string) error {
 	g.t.Helper()
 	events, err := event.Parse([]byte(body))
 	if err != nil {
@@ -184,6 +191,7 @@ func (g *gatewayTest) accept(body string) error {
 	}
 	r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks?app=1", nil)
 	r.Header.Set(signatureHeader, "sha256=00")
+	r = r.WithContext(ctx)
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), nil)
 	told := g.o.Received(r, len(body))
 	defer told.Answered(observe.ResultOK)
@@ -284,6 +292,36 @@ func TestFailedAttemptsAreRepeated(t *testing.T) {
 				t.Errorf("got a pause of %v before attempt %d, want about %v", pause, i+1, want)
 			}
 			total, want = total+want, 2*want
+		}
+	})
+}
+
+// TestPausesHaveALimit has an event fail until it is given up. The pauses grow up
+// to the longest, and the last attempt is made when its time is over.
+func TestPausesHaveALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		began := time.Now()
+		app := &testApp{answer: func(w http.ResponseWriter, _ *http.Request, _ string) error {
+			at = append(at, time.Since(began))
+			w.WriteHeader(http.StatusInternalServerError)
+			return nil
+		}}
+		const longest, giveUp = 12 * time.Second, 10 * time.Minute
+		g := newGateway(t, to(app, func(d *Destination) {
+			d.MaxRetryPause, d.GiveUp = caddy.Duration(longest), caddy.Duration(giveUp)
+		}))
+		g.run(func() {
+			_ = g.accept(message([2]int{1, 0}))
+			time.Sleep(time.Hour)
+		})
+		for i := 1; i < len(at); i++ {
+			if pause := at[i] - at[i-1]; pause > longest*12/10 || i > 2 && i < len(at)-1 && pause < longest*8/10 {
+				t.Errorf("got a pause of %v before attempt %d, want up to about %v", pause, i+1, longest)
+			}
+		}
+		if last := at[len(at)-1]; last != giveUp || g.queue.results()[store.Dead] != 1 {
+			t.Errorf("got the last attempt after %v, and the results %v, want it after %v, and the event dead", last, g.queue.results(), giveUp)
 		}
 	})
 }
@@ -449,6 +487,9 @@ func TestOriginalsAreDeliveredAsMetaSentThem(t *testing.T) {
 		})
 		if len(app.requests) != 1 || bodyOf(app.requests[0]) != body || app.requests[0].Header.Get(signatureHeader) != "sha256=00" {
 			t.Errorf("got %d requests, want Meta's bytes and signature once", len(app.requests))
+		}
+		if g.queue.left() != 0 {
+			t.Errorf("got %d deliveries left, want none", g.queue.left())
 		}
 	})
 }

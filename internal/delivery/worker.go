@@ -35,7 +35,8 @@ type worker struct {
 const (
 	// leaseTime is how long a delivery is taken for. It is renewed for as long
 	// as the attempt takes; what a process that has died held goes on after it.
-	leaseTime = 30 * time.Second
+	leaseTime  = 30 * time.Second
+	renewEvery = leaseTime / 3
 
 	// keptAnswer is how many bytes of the answer to a failed attempt are kept.
 	keptAnswer = 1 << 10
@@ -301,7 +302,7 @@ func (h *holdings) remove(one *holding) {
 // renew renews the leases of what is under way until the context ends. An
 // attempt whose lease is lost is cancelled, for it may be under way elsewhere.
 func (h *holdings) renew(ctx context.Context, w *worker) {
-	ticker := time.NewTicker(leaseTime / 3)
+	ticker := time.NewTicker(renewEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -339,8 +340,8 @@ func (h *holdings) renewAll(ctx context.Context, w *worker) {
 	for _, one := range byNumber {
 		if err == nil {
 			one.until = until
-		} else if time.Until(one.until) < leaseTime/3 {
-			one.cancel(errLost) // before it ends
+		} else if time.Until(one.until) < renewEvery+storeTimeout {
+			one.cancel(errLost) // before it ends, which it may during the next call
 		}
 	}
 	for _, number := range lost {
