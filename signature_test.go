@@ -72,6 +72,69 @@ func TestKnownSignature(t *testing.T) {
 	}
 }
 
+// TestEveryBitOfASignatureCounts flips each bit of a right signature, and of the
+// body that it is of.
+func TestEveryBitOfASignatureCounts(t *testing.T) {
+	h, next := provisioned(t), new(app)
+	forged := func(what string, body string, header string) {
+		r := newNotification(body)
+		r.Header.Set(signatureHeader, header)
+		if _, status, reason := serve(h, r, next); status != http.StatusUnauthorized || reason != "signature_mismatch" {
+			t.Errorf("%s: got %d %q, want 401 signature_mismatch", what, status, reason)
+		}
+	}
+	right := sign(testSecret, testBody)
+	digest, err := hex.DecodeString(right[len(signaturePrefix):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(digest) {
+		digest[bit/8] ^= 1 << (bit % 8)
+		forged(fmt.Sprintf("bit %d of the signature flipped", bit), testBody, signaturePrefix+hex.EncodeToString(digest))
+		digest[bit/8] ^= 1 << (bit % 8)
+	}
+	for bit := range 8 * len(testBody) {
+		body := []byte(testBody)
+		body[bit/8] ^= 1 << (bit % 8)
+		forged(fmt.Sprintf("bit %d of the body flipped", bit), string(body), right)
+	}
+	if len(next.requests) > 0 {
+		t.Errorf("got the next handler reached with %q", next.bodies)
+	}
+}
+
+// TestSignatureIsOfTheBytes has bodies that say the same as the one that was
+// signed, in other bytes.
+func TestSignatureIsOfTheBytes(t *testing.T) {
+	h, next := provisioned(t), new(app)
+	const signed = `{"object":"page","entry":[{"id":"1","time":1700000000,"changes":[{"field":"feed","value":{"text":"a/b \u00e9"}}]}]}`
+	right := sign(testSecret, signed)
+	for name, body := range map[string]string{
+		"a line feed behind":       signed + "\n",
+		"a space before":           " " + signed,
+		"a byte order mark":        "\ufeff" + signed,
+		"spaces between":           strings.ReplaceAll(signed, ":", ": "),
+		"members in another order": `{"entry":` + signed[len(`{"object":"page","entry":`):len(signed)-1] + `,"object":"page"}`,
+		"an escape resolved":       strings.ReplaceAll(signed, `\u00e9`, "é"),
+		"an escape in capitals":    strings.ReplaceAll(signed, `\u00e9`, `\u00E9`),
+		"a slash escaped":          strings.ReplaceAll(signed, "a/b", `a\/b`),
+		"a number written longer":  strings.ReplaceAll(signed, "1700000000", "1700000000.0"),
+	} {
+		r := newNotification(body)
+		r.Header.Set(signatureHeader, right)
+		if _, status, reason := serve(h, r, next); status != http.StatusUnauthorized || reason != "signature_mismatch" {
+			t.Errorf("%s: got %d %q, want 401 signature_mismatch", name, status, reason)
+		}
+		// and the other way round: the bytes that were signed are right
+		if _, status, reason := serve(h, newNotification(body), new(app)); status == http.StatusUnauthorized {
+			t.Errorf("%s, signed: got %d %q, want another answer", name, status, reason)
+		}
+	}
+	if len(next.requests) > 0 {
+		t.Errorf("got the next handler reached with %q", next.bodies)
+	}
+}
+
 func FuzzSignature(f *testing.F) {
 	f.Add("sha256="+strings.Repeat("0f", 32), "body")
 	f.Add(sign(testSecret, testBody), testBody)
