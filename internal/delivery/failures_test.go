@@ -24,43 +24,53 @@ func TestEveryFailureIsTriedAgain(t *testing.T) {
 	dial := func(err error) error {
 		return caddyhttp.Error(http.StatusBadGateway, &net.OpError{Op: "dial", Net: "tcp", Err: err})
 	}
-	status := func(code int) func(http.ResponseWriter) error {
-		return func(w http.ResponseWriter) error {
+	status := func(code int) func(http.ResponseWriter, *http.Request) error {
+		return func(w http.ResponseWriter, _ *http.Request) error {
 			w.WriteHeader(code)
 			return nil
 		}
 	}
 	for name, test := range map[string]struct {
-		fails func(w http.ResponseWriter) error
+		fails func(w http.ResponseWriter, r *http.Request) error
 		cause string
 	}{
-		"no such host": {func(http.ResponseWriter) error {
+		"no such host": {func(http.ResponseWriter, *http.Request) error {
 			return dial(&net.DNSError{Err: "no such host", Name: "app", IsNotFound: true})
 		}, "connect"},
-		"the resolver fails": {func(http.ResponseWriter) error { return &net.DNSError{Err: "server misbehaving", Name: "app"} }, "connect"},
-		"the resolver is slow": {func(http.ResponseWriter) error {
+		"the resolver fails": {func(http.ResponseWriter, *http.Request) error {
+			return &net.DNSError{Err: "server misbehaving", Name: "app"}
+		}, "connect"},
+		"the resolver is slow": {func(http.ResponseWriter, *http.Request) error {
 			return &net.DNSError{Err: "i/o timeout", Name: "app", IsTimeout: true}
 		}, "connect"},
-		"connection refused":    {func(http.ResponseWriter) error { return dial(errors.New("connection refused")) }, "connect"},
-		"connection reset":      {func(http.ResponseWriter) error { return caddyhttp.Error(http.StatusBadGateway, io.ErrUnexpectedEOF) }, "http_502"},
-		"context of its own":    {func(http.ResponseWriter) error { return fmt.Errorf("dialing: %w", context.DeadlineExceeded) }, "timeout"},
-		"an error":              {func(http.ResponseWriter) error { return errors.New("no template") }, "error"},
-		"a panic":               {func(http.ResponseWriter) error { panic("nil map") }, "panic"},
-		"an answer cut off":     {func(http.ResponseWriter) error { panic(http.ErrAbortHandler) }, "aborted"},
-		"401":                   {status(http.StatusUnauthorized), "http_401"},
-		"404":                   {status(http.StatusNotFound), "http_404"},
-		"410":                   {status(http.StatusGone), "http_410"},
-		"500":                   {status(http.StatusInternalServerError), "http_500"},
-		"a redirect":            {status(http.StatusFound), "http_302"},
+		"connection refused": {func(http.ResponseWriter, *http.Request) error { return dial(errors.New("connection refused")) }, "connect"},
+		"connection reset": {func(http.ResponseWriter, *http.Request) error {
+			return caddyhttp.Error(http.StatusBadGateway, io.ErrUnexpectedEOF)
+		}, "http_502"},
+		"context of its own": {func(http.ResponseWriter, *http.Request) error {
+			return fmt.Errorf("dialing: %w", context.DeadlineExceeded)
+		}, "timeout"},
+		"an error":          {func(http.ResponseWriter, *http.Request) error { return errors.New("no template") }, "error"},
+		"a panic":           {func(http.ResponseWriter, *http.Request) error { panic("nil map") }, "panic"},
+		"an answer cut off": {func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }, "aborted"},
+		"401":               {status(http.StatusUnauthorized), "http_401"},
+		"404":               {status(http.StatusNotFound), "http_404"},
+		"410":               {status(http.StatusGone), "http_410"},
+		"500":               {status(http.StatusInternalServerError), "http_500"},
+		"a redirect":        {status(http.StatusFound), "http_302"},
+		"answered on the way to no handler": {func(w http.ResponseWriter, r *http.Request) error {
+			w.WriteHeader(http.StatusOK)
+			return untaken(w, r)
+		}, "unhandled"},
 		"a switch of protocols": {status(http.StatusSwitchingProtocols), "no_answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for attempts, want := range map[int]store.Result{1: store.Done, 1 << 30: store.Dead} { // that fail
 				synctest.Test(t, func(t *testing.T) {
 					calls := 0
-					app := &testApp{answer: func(w http.ResponseWriter, _ *http.Request, _ string) error {
+					app := &testApp{answer: func(w http.ResponseWriter, r *http.Request, _ string) error {
 						if calls++; calls <= attempts {
-							return test.fails(w)
+							return test.fails(w, r)
 						}
 						return nil
 					}}

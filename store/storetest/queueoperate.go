@@ -378,15 +378,17 @@ func replayElsewhere(q *queueCheck) {
 
 func discards(q *queueCheck) {
 	a, b := event("1a", to("app", 1)), event("1b", to("app", 1))
-	q.accept(a, b, event("1c", to("app", 1), to("crm", 1)), event("1d", to("app", 1)))
+	q.accept(a, b, event("1c", to("app", 1), to("crm", 1)), event("1d", to("app", 1), to("crm", 1)))
 	taken := q.take("app", many, "1a")
 	q.discard(store.Filter{Keys: []store.Key{a.key}}, 0) // it is under way
 	q.discard(store.Filter{Keys: []store.Key{b.key}}, 1)
 	q.settle("app", store.Dead, taken...)
-	q.take("crm", many, "1c")
+	crm := q.take("crm", many, "1c")
 	q.settle("app", store.Done, q.take("app", many, "1c")...)
 	q.discard(store.Filter{Destination: "app"}, 2)
 	q.take("app", many)
+	q.settle("crm", store.Done, crm...)
+	q.take("crm", many, "1d") // which was discarded at the other destination alone
 	q.settle("app", store.Done, taken...)
 	got := map[string]store.DeliveryState{}
 	for _, s := range q.list(store.Filter{Destination: "app"}, 10) {
