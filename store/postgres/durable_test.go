@@ -79,3 +79,77 @@ func waitingHoldsNothing(t *testing.T, server *pgtest.Server) {
 		t.Errorf("got a transaction open in %d of %d looks while a call waits, want that seldom", open, looks)
 	}
 }
+
+// locksInOneOrder has instances claim, accept and settle the same events at the same
+// time, each in an order of its own. None may wait for another in a circle, which
+// the database ends after a second.
+func locksInOneOrder(t *testing.T, server *pgtest.Server) {
+	const instances, rounds, events = 5, 25, 60
+	p := newPostgres(t, server.DSN())
+	deadlocks := func() int {
+		return rows(t, server, "pg_stat_database, generate_series(1, deadlocks) WHERE datname = current_database()")
+	}
+	before := deadlocks()
+	keys := make([][]store.Key, rounds)
+	for i := range keys {
+		keys[i] = ledgertest.RandomKeys(events)
+	}
+	var running sync.WaitGroup
+	var queues []store.Queue
+	var ledgers []store.Ledger
+	for i := range instances {
+		other := &postgres.Store{DSN: fmt.Sprintf("%s&application_name=order%d", server.DSN(), i), Table: p.Table}
+		ledgertest.Provision(t, other)
+		q, err := other.OpenQueue("default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := other.Open("default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		queues, ledgers = append(queues, q), append(ledgers, l)
+	}
+	for round := range rounds {
+		for i := range instances {
+			running.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(round), uint64(i))) //nolint:gosec // not negative
+				mine := slices.Clone(keys[round])
+				random.Shuffle(len(mine), func(a, b int) { mine[a], mine[b] = mine[b], mine[a] })
+				if round%2 == 0 {
+					if _, err := ledgers[i].Claim(t.Context(), store.Token(i+1), mine, time.Minute); err != nil { //nolint:gosec // not negative
+						t.Errorf("Claim: got error %v, want none", err)
+					}
+					return
+				}
+				n := oneEvent(0, "app")
+				n.Events = n.Events[:0]
+				for _, key := range mine {
+					e := oneEvent(random.Uint64N(20), "app").Events[0]
+					e.Key = key
+					n.Events = append(n.Events, e)
+				}
+				if _, err := queues[i].Accept(t.Context(), n); err != nil {
+					t.Errorf("Accept: got error %v, want none", err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				if taken, err := queues[i].Take(ctx, "app", store.Want{Max: 100, Bytes: 1 << 20, Lease: time.Minute, Runs: true}); err == nil {
+					settle(t, queues[i], "app", store.Done, taken...)
+				}
+			})
+		}
+		running.Wait()
+	}
+	for i := range instances { // connections tell what they have seen when they end
+		if err := errors.Join(ledgers[i].Close(), queues[i].Close()); err != nil {
+			t.Errorf("Close: got error %v, want none", err)
+		}
+	}
+	for rows(t, server, "pg_stat_activity WHERE application_name LIKE 'order%'") > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := deadlocks() - before; n > 0 {
+		t.Errorf("got %d deadlocks, want none", n)
+	}
+}
