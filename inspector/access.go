@@ -28,6 +28,7 @@ const (
 	errCrossSite refusal = "cross_site"
 	errOperate   refusal = "operate_off"
 	errToken     refusal = "token_mismatch"
+	errPages     refusal = "too_many_pages"
 )
 
 // refuse returns the error that answers a request with a refusal, and logs it.

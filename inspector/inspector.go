@@ -61,6 +61,7 @@ const (
 // `host_not_allowed` | Over plain HTTP, the page was asked for by a name other than `localhost`, which could be any name that was made to resolve to this machine
 // `cross_site` | Another website asked for it
 // `operate_off` | Something was to be changed without `operate`
+// `too_many_pages` | 503: a hundred pages are told of changes already
 // `token_mismatch` | Something was to be changed, but not by the page as it was served since the process began
 type Handler struct {
 	// What ties the page to the events it shows, over reloads of the

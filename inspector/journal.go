@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -20,6 +21,8 @@ type journal struct {
 	name  string
 	epoch string // tells the journal of this process from that of the one before
 	token string // that a page shows which may change something
+
+	streams atomic.Int64 // of pages that are told of changes
 
 	mu     sync.Mutex
 	events []record // the oldest first

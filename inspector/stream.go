@@ -20,6 +20,10 @@ const (
 
 	// patience is how long a page may take to read what it is sent.
 	patience = 10 * time.Second
+
+	// mostStreams is how many pages of a name are told of changes at the same
+	// time. Each is looked after all the time.
+	mostStreams = 100
 )
 
 // serveStream tells a page when there is something new to ask for, as
@@ -29,6 +33,12 @@ func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Accel-Buffering", "no") // says to proxies that know it what the type means
 	if r.Method == http.MethodHead {
 		return nil
+	}
+	defer h.journal.streams.Add(-1)
+	if h.journal.streams.Add(1) > mostStreams {
+		w.Header().Del("Content-Type")
+		w.Header().Set("Retry-After", "5")
+		return h.refuseWith(r, http.StatusServiceUnavailable, errPages)
 	}
 	ticker := time.NewTicker(attention)
 	defer ticker.Stop()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,6 +97,45 @@ func TestStreamEndsWhenTheServerStops(t *testing.T) {
 		t.Errorf("got %q, want the end", got)
 	}
 	h.stop() // once more, by Cleanup
+}
+
+// TestFloodOfPagesIsBounded opens more streams than there are places. The page is
+// there all the same, and so is the stream, once others have ended.
+func TestFloodOfPagesIsBounded(t *testing.T) {
+	h := provisioned(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var open sync.WaitGroup
+	for range mostStreams {
+		open.Go(func() {
+			r := newRequest(http.MethodGet, "/inspector/stream", "")
+			until, stop := context.WithCancel(r.Context())
+			defer context.AfterFunc(ctx, stop)()
+			if _, status := serve(h, r.WithContext(until), new(app)); status != http.StatusOK {
+				t.Errorf("got %d, want a stream", status)
+			}
+		})
+	}
+	wait := func(n int64) {
+		t.Helper()
+		for end := time.Now().Add(deadline); h.journal.streams.Load() != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("got %d streams, want %d", h.journal.streams.Load(), n)
+			}
+		}
+	}
+	wait(mostStreams)
+	r := newRequest(http.MethodGet, "/inspector/stream", "")
+	w, status := serve(h, r, new(app))
+	if status != http.StatusServiceUnavailable || reasonOf(r) != "too_many_pages" || w.Header().Get("Retry-After") == "" {
+		t.Errorf("got %d %s, want 503 and when to try again", status, reasonOf(r))
+	}
+	if _, status := serve(h, newRequest(http.MethodGet, "/inspector/events", ""), new(app)); status != http.StatusOK {
+		t.Errorf("got %d for the events, want 200", status)
+	}
+	cancel()
+	open.Wait()
+	wait(0)
+	listenTo(t, h)
 }
 
 func TestStreamOfHEADHasNoEvents(t *testing.T) {
