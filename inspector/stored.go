@@ -41,15 +41,14 @@ func (s stored) list(ctx context.Context, q *query, deadline time.Time) (l listi
 	}
 	for {
 		q.Turn(cursor, limit)
-		page, next, err := s.Events(ctx, q.Selection, most)
-		if err != nil {
-			return l, err
-		}
-		for i := range page {
-			if shown := rowOf(&page[i]); q.text.inRow(&shown) || q.text.in(page[i].Body) {
+		next, err := s.Events(ctx, q.Selection, most, func(e *admin.BodiedEvent) {
+			if shown := rowOf(e); q.text.inRow(&shown) || q.text.in(e.Body) {
 				l.Events = append(l.Events, shown)
 			}
-			l.Searched = page[i].Received
+			l.Searched = e.Received
+		})
+		if err != nil {
+			return l, err
 		}
 		l.Next = next
 		if next == "" || len(l.Events) >= limit || time.Now().After(deadline) {

@@ -100,32 +100,33 @@ type BodiedEvent struct {
 	Body []byte
 }
 
-// Events returns a page of deliveries that fit, the latest first, with the
-// bodies that have no more than most bytes, and the cursor of the next page.
-func (v View) Events(ctx context.Context, sel *Selection, most int) (page []BodiedEvent, next string, err error) {
+// Events calls visit with each of a page of deliveries that fit, the latest
+// first, with its body unless that has more than most bytes, and returns the
+// cursor of the next page. Only the body of one event is in memory at a time.
+func (v View) Events(ctx context.Context, sel *Selection, most int, visit func(*BodiedEvent)) (next string, err error) {
 	err = v.operate(func(s *delivery.Stored, o store.Operator) error {
 		found, cursor, err := o.List(ctx, sel.filter, sel.cursor, sel.limit)
 		if err != nil {
 			return err
 		}
 		next = cursor
-		stories := make(map[store.Key][]store.Story)
+		var stories []store.Story // of an event, whose deliveries mostly follow one another
 		for i := range found {
 			f := &found[i]
 			one := BodiedEvent{Event: eventOf(s.Name, f)}
 			if f.Size <= most {
-				if _, known := stories[f.Key]; !known {
-					if stories[f.Key], err = o.Story(ctx, f.Key); err != nil {
+				if len(stories) == 0 || stories[0].Key != f.Key {
+					if stories, err = o.Story(ctx, f.Key); err != nil {
 						return err
 					}
 				}
-				one.Body = bodyOf(stories[f.Key], f)
+				one.Body = bodyOf(stories, f)
 			}
-			page = append(page, one)
+			visit(&one)
 		}
 		return nil
 	})
-	return page, next, err
+	return next, err
 }
 
 // bodyOf returns the body of a delivery in a list, which has gone if nothing

@@ -37,7 +37,7 @@ func TestViewIsThatOfOneHandler(t *testing.T) {
 	if _, err := Select(url.Values{"handler": {"other"}}); err == nil {
 		t.Error("got another handler selected, want an error")
 	}
-	_, _, err := View{"other"}.Events(t.Context(), selected(t, ""), 10)
+	_, err := View{"other"}.Events(t.Context(), selected(t, ""), 10, func(*BodiedEvent) {})
 	if answer, ok := errors.AsType[caddy.APIError](err); !ok || answer.HTTPStatus != http.StatusNotFound {
 		t.Errorf("got %v, want 404", err)
 	}
@@ -89,12 +89,14 @@ func second[T any](_ T, err error) error { return err }
 func TestViewFindsTheBodiesOfAList(t *testing.T) {
 	q, _ := serving(t)
 	q.stories = []store.Story{{Key: store.Key{1}, Received: time.Unix(9, 0), Body: []byte("later")}, {Key: store.Key{1}, Body: []byte("this one")}}
-	page, next, err := View{"shop"}.Events(t.Context(), selected(t, "limit=2&state=dead"), 10)
+	var page []BodiedEvent
+	visit := func(e *BodiedEvent) { page = append(page, *e) }
+	next, err := View{"shop"}.Events(t.Context(), selected(t, "limit=2&state=dead"), 10, visit)
 	if err != nil || next != "more" || len(page) != 1 || string(page[0].Body) != "this one" || q.limit != 2 {
 		t.Errorf("got %+v, %q and %v, want the event with its own body", page, next, err)
 	}
-	if page, _, _ = (View{"shop"}).Events(t.Context(), selected(t, ""), -1); page[0].Body != nil {
-		t.Errorf("got %s, want no body that is too large", page[0].Body)
+	if _, err = (View{"shop"}).Events(t.Context(), selected(t, ""), -1, visit); err != nil || page[1].Body != nil {
+		t.Errorf("got %s and error %v, want no body that is too large", page[1].Body, err)
 	}
 }
 
