@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -84,6 +85,9 @@ func examine(path string, fsys wal.FS) ([]Part, error) {
 		return nil, fmt.Errorf("there is no store in %s: no folder in it is one of a queue, or of what was delivered", path)
 	}
 	for i := range parts { // before anything is changed
+		if err := onlyFiles(parts[i].Folder); err != nil {
+			return nil, err
+		}
 		lock, err := fsys.Lock(filepath.Join(parts[i].Folder, "lock"))
 		if err == nil {
 			err = lock.Close()
@@ -108,6 +112,18 @@ func examine(path string, fsys wal.FS) ([]Part, error) {
 		}
 	}
 	return parts, nil
+}
+
+// onlyFiles reports anything in a folder that is neither a file nor a folder,
+// and that no store has made: a link could have a part of another user's files
+// read and cut off.
+func onlyFiles(folder string) error {
+	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && !e.Type().IsRegular() {
+			return fmt.Errorf("%s is not a regular file: a store has none that are not", path)
+		}
+		return err
+	})
 }
 
 // damageFiles returns the files of what was set aside in a folder.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -294,4 +295,78 @@ func TestCheckOfNoStore(t *testing.T) {
 	if _, err := file.Check(path); err == nil || !strings.Contains(err.Error(), "there is no store in "+path) {
 		t.Errorf("Check of another folder: got error %v, want one that says that there is no store in it", err)
 	}
+}
+
+// TestHostileFolder has in a store's folder what another user may have put there:
+// links to files of others, a pipe, files that say they have a terabyte. Neither
+// command reads or changes what they lead to, waits, or takes the memory.
+func TestHostileFolder(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("has no such files")
+	}
+	const secret = "what the administrator alone may read"
+	for name, put := range map[string]func(folder, victim string) error{
+		"a link for a segment": func(folder, victim string) error { return os.Symlink(victim, filepath.Join(folder, "0000000009.log")) },
+		"a link for a snapshot": func(folder, victim string) error {
+			return os.Symlink(victim, filepath.Join(folder, "00000000000000000009.snapshot"))
+		},
+		"a link for damage": func(folder, victim string) error {
+			return os.Symlink(victim, filepath.Join(folder, "0000000001-0000008192.damaged"))
+		},
+		"a link for a lock":       func(folder, victim string) error { return relink(victim, filepath.Join(folder, "lock")) },
+		"a link to what is not":   func(folder, victim string) error { return relink(victim+".new", filepath.Join(folder, "lock")) },
+		"a link for a folder":     func(folder, victim string) error { return relink(filepath.Dir(victim), filepath.Join(folder, "seen")) },
+		"a pipe for a segment":    func(folder, _ string) error { return makePipe(filepath.Join(folder, "0000000009.log")) },
+		"a segment of a terabyte": func(folder, _ string) error { return sparse(filepath.Join(folder, "0000000009.log"), "") },
+		"a snapshot of a terabyte": func(folder, _ string) error {
+			return sparse(filepath.Join(folder, "00000000000000000009.snapshot"), "")
+		},
+		"a segment of a folder": func(folder, _ string) error { return os.Mkdir(filepath.Join(folder, "0000000009.log"), 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, elsewhere := t.TempDir(), t.TempDir()
+			folder, victim := filepath.Join(path, "queue-shop"), filepath.Join(elsewhere, "victim")
+			l, err := wal.Open(folder, wal.Options{SegmentSize: 64 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(l.Close(), os.WriteFile(victim, []byte(secret), 0o600), put(folder, victim)); err != nil {
+				t.Fatal(err)
+			}
+			for i, examine := range []func(string) ([]file.Part, error){file.Check, file.Repair} {
+				what := []string{"check", "repair"}[i]
+				parts, err := examine(path)
+				if err == nil && !slices.ContainsFunc(parts, func(p file.Part) bool { return p.Damaged() }) {
+					t.Errorf("%s: got nothing to say of it, want a word", what)
+				}
+				got, failed := os.ReadFile(victim)
+				others, _ := os.ReadDir(elsewhere)
+				if string(got) != secret || failed != nil || len(others) != 1 {
+					t.Errorf("%s: got %q, %v and %d files elsewhere, want what was there", what, got, failed, len(others))
+				}
+			}
+			found, _ := filepath.Glob(filepath.Join(folder, "*.damaged"))
+			for _, f := range found {
+				if info, err := os.Lstat(f); err == nil && info.Mode().IsRegular() {
+					t.Errorf("got %s, want nothing of others copied", f)
+				}
+			}
+		})
+	}
+}
+
+// relink makes a link in place of what there is.
+func relink(to, name string) error {
+	if err := os.RemoveAll(name); err != nil {
+		return err
+	}
+	return os.Symlink(to, name)
+}
+
+// sparse makes a file of a terabyte that takes no room.
+func sparse(name, start string) error {
+	if err := os.WriteFile(name, []byte(start), 0o600); err != nil {
+		return err
+	}
+	return os.Truncate(name, 1<<40)
 }

@@ -86,11 +86,29 @@ func (osFS) Create(name string) (File, error) {
 func (osFS) Open(name string) (File, error) { return osOpen(name, os.O_RDWR) }
 
 func osOpen(name string, flag int) (File, error) {
-	f, err := os.OpenFile(filepath.Clean(name), flag, 0o600)
+	f, err := OpenRegular(name, flag)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
+}
+
+// OpenRegular opens a file of a log, unless it is a link, a pipe, or anything
+// else that is no file: what is in the folder under the name of one may have been
+// put there by another user than the one who repairs it.
+func OpenRegular(name string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Clean(name), flag|flagRegular, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &os.PathError{Op: "open", Path: name, Err: errors.New("is not a regular file")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (osFS) Remove(name string) error     { return os.Remove(name) }

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// flagRegular has the opening of a link fail, and that of a pipe not wait.
+const flagRegular = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
 // SyncDir implements FS.
 func (osFS) SyncDir(dir string) error {
 	f, err := os.Open(dir) //nolint:gosec // the folder is the administrator's to choose

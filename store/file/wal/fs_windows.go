@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// flagRegular is nothing here, where links are the administrator's to make.
+const flagRegular = 0
+
 // SyncDir implements FS. Windows keeps its folders in a journal, and cannot
 // sync one.
 func (osFS) SyncDir(string) error { return nil }

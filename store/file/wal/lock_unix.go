@@ -10,7 +10,7 @@ import (
 
 // lockFile opens a file and takes the lock on it.
 func lockFile(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the folder is the administrator's to choose
+	f, err := OpenRegular(name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}

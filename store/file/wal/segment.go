@@ -84,6 +84,9 @@ func openSegment(fs FS, dir string, number uint32) (s *segment, err error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	if size > maxSegmentSize {
+		return nil, errors.Join(errors.New("is larger than any segment"), file.Close())
+	}
 	s = newSegment(dir, number, file, size)
 	scan := scanner{file: file, end: dataStart}
 	start := scan.bytes(0, dataStart)

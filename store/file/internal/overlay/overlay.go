@@ -99,7 +99,7 @@ func (f *FS) find(name string) (*file, error) {
 		}
 		return found, nil
 	}
-	base, err := os.Open(name)
+	base, err := wal.OpenRegular(name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (f *FS) Rename(from, to string) error {
 // Lock implements wal.FS. A file that is not there, or cannot be written to, is
 // not locked.
 func (*FS) Lock(name string) (io.Closer, error) {
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return io.NopCloser(nil), nil
 	}
 	lock, err := wal.OS().Lock(name)

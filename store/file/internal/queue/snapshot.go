@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -274,22 +275,9 @@ func (q *Queue) removeSnapshots() error {
 
 var errSnapshot = errors.New("the snapshot is damaged")
 
-// readSnapshot returns the content of a snapshot.
-func (q *Queue) readSnapshot(name string) ([]byte, error) {
-	b, err := q.readFile(name)
-	if err != nil {
-		return nil, err
-	}
-	size := len(b)
-	if size < 12 || !bytes.HasPrefix(b, snapshotMagic) ||
-		crc32.Checksum(b[:size-4], castagnoli) != binary.LittleEndian.Uint32(b[size-4:]) {
-		return nil, errSnapshot
-	}
-	return b[len(snapshotMagic) : size-4], nil
-}
-
-// readFile returns the content of a file of the queue's folder.
-func (q *Queue) readFile(name string) (b []byte, err error) {
+// readSnapshot returns the content of a snapshot. It takes the memory for it only
+// when the checksum is right, whatever the size of the file is.
+func (q *Queue) readSnapshot(name string) (b []byte, err error) {
 	file, err := q.o.FS.Open(filepath.Join(q.dir, name))
 	if err != nil {
 		return nil, err
@@ -299,7 +287,24 @@ func (q *Queue) readFile(name string) (b []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b = make([]byte, size)
-	_, err = file.ReadAt(b, 0)
+	all := io.NewSectionReader(file, 0, size)
+	start := make([]byte, len(snapshotMagic))
+	if _, err := io.ReadFull(all, start); err != nil || !bytes.Equal(start, snapshotMagic) || size < int64(len(start)+crc32.Size) {
+		return nil, errSnapshot
+	}
+	sum := crc32.New(castagnoli)
+	_, _ = sum.Write(start) // never fails
+	if _, err := io.CopyN(sum, all, size-int64(len(start)+crc32.Size)); err != nil {
+		return nil, err
+	}
+	end := make([]byte, crc32.Size)
+	if _, err := io.ReadFull(all, end); err != nil {
+		return nil, err
+	}
+	if sum.Sum32() != binary.LittleEndian.Uint32(end) {
+		return nil, errSnapshot
+	}
+	b = make([]byte, size-int64(len(start)+crc32.Size))
+	_, err = file.ReadAt(b, int64(len(start)))
 	return b, err
 }

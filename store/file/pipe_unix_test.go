@@ -1,0 +1,7 @@
+//go:build !windows
+
+package file_test
+
+import "golang.org/x/sys/unix"
+
+func makePipe(name string) error { return unix.Mkfifo(name, 0o600) }
