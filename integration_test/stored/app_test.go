@@ -5,6 +5,7 @@ package stored
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,10 @@ type book struct {
 	mu       sync.Mutex
 	accepted map[string]int // by conversation, how many events were answered 200
 	sent     map[string]int // likewise, how many may have been stored
+
+	// Called before a notification is sent for the first time; what it returns
+	// is called with its new events when it was answered 200. It may be nil.
+	watch func() func(mids []string)
 }
 
 func newBook(t *testing.T) *book {
@@ -42,10 +47,12 @@ type destinationApp struct {
 	trouble  int  // attempts in a hundred that fail
 	alone    bool // no two messages of a conversation may come at the same time
 	down     bool
-	taken    map[string]int       // by conversation, how many events in a row were taken, or given up
+	taken    map[string]int       // by conversation, how many events in a row were taken
 	has      map[string]bool      // the mids that were taken
 	began    map[string]bool      // those that have arrived
 	refused  map[string]time.Time // those whose messages are refused, and until when nothing may come behind them
+	excused  map[string]bool      // those that need not arrive, as they were discarded, or are damaged
+	required map[string]bool      // those that have to arrive; nil if all do
 	under    map[string]int       // by conversation, how many messages are being answered
 	requests []*http.Request
 	repeats  int // arrivals of what had arrived before
@@ -56,7 +63,7 @@ func newApp(b *book, name string, seed uint64, trouble int) *destinationApp {
 	a := &destinationApp{
 		book: b, name: name, random: rand.New(rand.NewPCG(seed, uint64(len(name)))), trouble: trouble,
 		taken: make(map[string]int), has: make(map[string]bool), began: make(map[string]bool),
-		refused: make(map[string]time.Time), under: make(map[string]int),
+		refused: make(map[string]time.Time), excused: make(map[string]bool), under: make(map[string]int),
 	}
 	a.Server = httptest.NewServer(a)
 	b.t.Cleanup(a.Close)
@@ -124,11 +131,14 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 	for _, mid := range events {
 		conversation, n := split(mid)
 		a.book.want(a.name, conversation, n)
-		ready := max(a.ready(conversation), inMessage[conversation])
+		ready := max(a.taken[conversation], inMessage[conversation])
+		for ready < n && a.mayMiss(midOf(conversation, ready)) {
+			ready++
+		}
 		if n > ready {
 			a.book.t.Errorf("%s: got event %s when %d of its conversation were taken, want it after those before it", a.name, mid, ready)
 		}
-		inMessage[conversation] = max(inMessage[conversation], n+1) // it may be a replay
+		inMessage[conversation] = max(inMessage[conversation], n+1) // a replay may come between
 		if a.began[mid] {
 			a.repeats++
 		}
@@ -140,16 +150,11 @@ func (a *destinationApp) arrive(r *http.Request, events []string) bool {
 	return true
 }
 
-// ready returns which event of a conversation may come next. The lock is held.
-func (a *destinationApp) ready(conversation string) int {
-	for {
-		n := a.taken[conversation]
-		until, refused := a.refused[fmt.Sprintf("%s.%d", conversation, n)]
-		if !refused || time.Now().Before(until) {
-			return n
-		}
-		a.taken[conversation] = n + 1
-	}
+// mayMiss reports whether an event need not come before those behind it. The
+// lock is held.
+func (a *destinationApp) mayMiss(mid string) bool {
+	until, refused := a.refused[mid]
+	return refused && time.Now().After(until) || a.excused[mid] || a.required != nil && !a.required[mid] || a.has[mid]
 }
 
 // refuse has the app refuse an event, which is then dead, but not before some
@@ -192,12 +197,33 @@ func (a *destinationApp) set(change func()) {
 	change()
 }
 
+// missing returns the mids of events that were answered 200 and not taken,
+// without those that are excused unless all are asked for.
+func (a *destinationApp) missing(all bool) (mids []string) {
+	a.book.mu.Lock()
+	accepted := maps.Clone(a.book.accepted)
+	a.book.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for conversation, events := range accepted {
+		for n := range events {
+			mid := midOf(conversation, n)
+			if !a.has[mid] && (all || !a.excused[mid]) && (a.required == nil || a.required[mid]) {
+				mids = append(mids, mid)
+			}
+		}
+	}
+	return mids
+}
+
 // count returns how many events were taken.
 func (a *destinationApp) count() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.has)
 }
+
+func midOf(conversation string, n int) string { return conversation + "." + strconv.Itoa(n) }
 
 func split(mid string) (conversation string, n int) {
 	conversation, number, _ := strings.Cut(mid, ".")

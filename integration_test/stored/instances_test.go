@@ -62,7 +62,7 @@ func (c *cluster) start() {
 func (c *cluster) trouble() {
 	c.Helper()
 	instance := c.instances[c.random.IntN(len(c.instances))]
-	switch c.random.IntN(5) {
+	switch c.random.IntN(7) {
 	case 0, 1:
 		c.troubles["kill"]++
 		instance.Kill()
@@ -77,6 +77,14 @@ func (c *cluster) trouble() {
 		if err := instance.Load(c.site()); err != nil {
 			c.Errorf("reload: got error %v, want none", err)
 		}
+	case 4:
+		c.troubles["database stalls"]++
+		c.server.Pause()
+		time.Sleep(time.Duration(c.random.IntN(1500)) * time.Millisecond)
+		c.server.Resume()
+	case 5:
+		c.troubles["discard"]++
+		discardSome(c.T, instance, c.apps[c.random.IntN(len(c.apps))])
 	default:
 		c.troubles["database restart"]++
 		c.server.Stop()
@@ -90,11 +98,13 @@ func (c *cluster) trouble() {
 func (c *cluster) finish() {
 	c.Helper()
 	want := c.book.wantAllDelivered(c.instances[0], c.apps...)
+	wantMissingNamed(c.T, c.instances[0], nil, c.apps...)
 	c.Logf("%d events, %v; %d and %d deliveries again", want, c.troubles, c.apps[0].repeats, c.apps[1].repeats)
 }
 
 // TestInstancesOnOneDatabase has senders send to one, two and three instances,
-// any of which is killed, stopped or reloaded at any time, as the database is.
+// any of which is killed, stopped, reloaded or operated at any time, while the
+// database stops and stalls.
 // META_WEBHOOK_FAULT_SEEDS is how many seeds to run.
 func TestInstancesOnOneDatabase(t *testing.T) {
 	t.Parallel()

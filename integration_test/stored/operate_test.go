@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,62 @@ func wantSame(t *testing.T, c *caddyproc.Process, state string, waiting int) {
 	want := `caddy_meta_webhook_stored_events{destination="app",name="default",state="waiting"} ` + strconv.Itoa(waiting) + "\n"
 	if !strings.Contains(string(metrics), want) || !strings.Contains(string(metrics), `destination_closed{destination="app",name="default"}`) {
 		t.Errorf("got metrics without %swant it", want)
+	}
+}
+
+// listed returns how many deliveries to an app are in a state, by the mids of
+// their events.
+func listed(t *testing.T, c *caddyproc.Process, app *destinationApp, state string) map[string]int {
+	t.Helper()
+	deliveries := make(map[string]int)
+	query := url.Values{"destination": {app.name}, "state": {state}, "limit": {"1000"}}
+	for {
+		var page struct {
+			Events []struct{ Subject string }
+			Next   string
+		}
+		admin(t, c, http.MethodGet, "/meta_webhook/events?"+query.Encode(), &page)
+		for _, e := range page.Events {
+			deliveries[e.Subject]++
+		}
+		if page.Next == "" {
+			return deliveries
+		}
+		query.Set("cursor", page.Next)
+	}
+}
+
+// discardSome discards some of what waits for an app.
+func discardSome(t *testing.T, c *caddyproc.Process, app *destinationApp) {
+	t.Helper()
+	var page struct {
+		Events []struct{ ID, Subject string }
+	}
+	admin(t, c, http.MethodGet, "/meta_webhook/events?limit=3&state=waiting&destination="+app.name, &page)
+	if len(page.Events) == 0 {
+		return
+	}
+	selection := url.Values{"destination": {app.name}}
+	app.set(func() {
+		for _, e := range page.Events {
+			selection.Add("id", e.ID)
+			app.excused[e.Subject] = true
+		}
+	})
+	admin(t, c, http.MethodPost, "/meta_webhook/events/discard?"+selection.Encode(), nil)
+}
+
+// wantMissingNamed fails the test if anything is missing at an app that was
+// neither discarded nor damaged.
+func wantMissingNamed(t *testing.T, c *caddyproc.Process, damaged map[string]bool, apps ...*destinationApp) {
+	t.Helper()
+	for _, app := range apps {
+		discarded := listed(t, c, app, "discarded")
+		for _, mid := range app.missing(true) {
+			if discarded[mid] == 0 && !damaged[mid] {
+				t.Errorf("%s: got no event %s, which was answered 200, and neither discarded nor damaged", app.name, mid)
+			}
+		}
 	}
 }
 

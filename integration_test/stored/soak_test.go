@@ -158,7 +158,7 @@ func (w *soakWorld) keepSending(sender int, random *rand.Rand, done <-chan struc
 		text := strings.Repeat("x", 500+random.IntN(4000))
 		poison := random.IntN(soakPoison) == 0
 		if poison { // the last one, as those behind it would have one attempt only
-			w.poison(fmt.Sprintf("%s.%d", conversation, to-1))
+			w.poison(midOf(conversation, to-1))
 		}
 		w.send(w.book.notificationOf(text, conversation, from, to))
 		w.book.mu.Lock()
