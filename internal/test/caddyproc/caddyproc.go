@@ -41,6 +41,10 @@ type Process struct {
 	// is empty, that is the process's own.
 	Dir string
 
+	// Program is the path of the program to run, for the next start. If it is
+	// empty, it is built of this source.
+	Program string
+
 	t           testing.TB
 	dir         string
 	port, admin int
@@ -152,7 +156,11 @@ func (p *Process) write(text string) string {
 // environment of the process.
 func (p *Process) Command(args ...string) *exec.Cmd {
 	p.t.Helper()
-	cmd := exec.Command(Build(p.t), args...)
+	program := p.Program
+	if program == "" {
+		program = Build(p.t)
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Dir = cmp.Or(p.Dir, p.dir)
 	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.Path("data"), "XDG_CONFIG_HOME="+p.Path("config"))
 	cmd.Env = append(cmd.Env, p.Env...)
