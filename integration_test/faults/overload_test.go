@@ -20,7 +20,8 @@ import (
 const (
 	overloadConnections = 200
 	overloadBuffered    = 64 << 20
-	overloadBase        = 192 << 20 // resident, beside twice what may be buffered: for Go's garbage
+	overloadMemory      = 320 << 20 // GOMEMLIMIT, beside which Go takes some more
+	overloadBeside      = 96 << 20
 	overloadRecovery    = 10 * time.Second
 )
 
@@ -66,6 +67,7 @@ func TestOverload(t *testing.T) {
 			app := harness.NewUpstream(t, func(_ http.ResponseWriter, got harness.Received) { l.Take(l.Arrive(got.Body)) })
 			c := caddyproc.New(t)
 			c.Global = "metrics"
+			c.Env = []string{fmt.Sprintf("GOMEMLIMIT=%d", overloadMemory)}
 			c.Start(test.site(c, app.Addr))
 			o := &overload{T: t, gateway: c, ledger: l, app: app, answers: make(map[int]int)}
 			o.run(lasts)
@@ -119,7 +121,7 @@ func (o *overload) run(lasts time.Duration) {
 	if o.answers[http.StatusOK] == 0 {
 		o.Errorf("got the answers %v, want some 200", o.answers)
 	}
-	if most := 2.0*overloadBuffered + overloadBase; o.resident > most {
+	if most := float64(overloadMemory + overloadBeside); o.resident > most {
 		o.Errorf("got %.0f MB resident, want %.0f at most", o.resident/1e6, most/1e6)
 	} else if runtime.GOOS == "linux" && o.resident == 0 {
 		o.Error("got no resident memory, want it measured")
