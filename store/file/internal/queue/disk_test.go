@@ -162,6 +162,10 @@ func TestDamagedEventIsDeadAndTheOthersLive(t *testing.T) {
 			if app.Waiting+app.UnderWay != 0 || app.Dead["damaged"] != 1 {
 				t.Errorf("got %+v, want one dead, of cause damaged", app)
 			}
+			found, _, err := q.List(t.Context(), store.Filter{States: []store.DeliveryState{store.DeliveryDead}}, "", 10)
+			if err != nil || len(found) != 1 || found[0].Last.Cause != "damaged" {
+				t.Errorf("List: got %+v and error %v, want the damaged one, of that cause", found, err)
+			}
 			if n, _, err := q.Discard(t.Context(), store.Filter{States: []store.DeliveryState{store.DeliveryDead}}, "", 10, false); n != 1 || err != nil {
 				t.Errorf("Discard: got %d and error %v, want the damaged one", n, err)
 			}

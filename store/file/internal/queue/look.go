@@ -212,6 +212,11 @@ func (l *listing) summary(c *candidate) (s store.Summary, fits bool, err error) 
 			s.Due = d.Due
 		}
 	}
+	if state == store.DeliveryDead && s.Last.Cause == "" { // the record of its attempts is damaged
+		if o, ok := l.open(c); ok {
+			s.Attempts, s.Last.Cause = o.view.Attempts, o.view.Cause
+		}
+	}
 	return s, true, nil
 }
 
