@@ -17,8 +17,10 @@ import (
 func TestStrangersDoNotReachTheTerminal(t *testing.T) {
 	const evil = "\x1b]0;evil\a\u202e\x9b2J"
 	var out, errs strings.Builder
-	part := file.Part{Folder: "/x/queue-" + evil, Queue: true, Handler: evil, Copies: []string{evil},
-		Destinations: []store.DestinationStats{{Destination: evil, Dead: map[string]int64{evil: 1}}}, SetAside: []file.Damage{{File: evil}}}
+	part := file.Part{
+		Folder: "/x/queue-" + evil, Queue: true, Handler: evil, Copies: []string{evil},
+		Destinations: []store.DestinationStats{{Destination: evil, Dead: map[string]int64{evil: 1}}}, SetAside: []file.Damage{{File: evil}},
+	}
 	printPart(&out, &part, "", "")
 	part.Err = errors.New(evil)
 	printPart(&out, &part, "", "")

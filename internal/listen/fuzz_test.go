@@ -11,8 +11,14 @@ import (
 // FuzzWish has a listener ask for anything, from anywhere.
 func FuzzWish(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"", ""}, {"object=page&kind=feed&since=2h", "stored.5.3.1700000000000"}, {"since=-1h", "abc.1.2.3"}, {"id=%00&destination=%ff", "....."},
-		{"since=9999999h", "x.18446744073709551615.18446744073709551615.9223372036854775807"}, {"a=b", "x.-1.0.0"}, {"object=a&object=b", "\n.1.1.1"}, {"%zz", "stored.1.2"},
+		{"", ""},
+		{"object=page&kind=feed&since=2h", "stored.5.3.1700000000000"},
+		{"since=-1h", "abc.1.2.3"},
+		{"id=%00&destination=%ff", "....."},
+		{"since=9999999h", "x.18446744073709551615.18446744073709551615.9223372036854775807"},
+		{"a=b", "x.-1.0.0"},
+		{"object=a&object=b", "\n.1.1.1"},
+		{"%zz", "stored.1.2"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

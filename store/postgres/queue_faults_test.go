@@ -257,10 +257,11 @@ func claimsReadLittle(t *testing.T, server *pgtest.Server) {
 func strangeText(t *testing.T, server *pgtest.Server) {
 	q := openQueue(t, newPostgres(t, server.DSN()))
 	n := oneEvent(1, "app")
-	n.Events[0].Info = store.Info{Object: "\x00", Subject: "a\x00b\x1ac\x1a0", Conversation: "\xff\xfe"}
+	long := strings.Repeat("'; DROP TABLE é", 1<<16) // as an entry or a conversation may be
+	n.Events[0].Info = store.Info{Object: "\x00", Entry: long, Kind: long, Subject: "a\x00b\x1ac\x1a0", Conversation: "\xff\xfe"}
 	accept(t, q, n)
 	d := take(t, q, "app", 1)[0]
-	want := store.Info{Object: "\x00", Subject: "a\x00b\x1ac\x1a0", Conversation: "\uFFFD"}
+	want := store.Info{Object: "\x00", Entry: long, Kind: long, Subject: "a\x00b\x1ac\x1a0", Conversation: "\uFFFD"}
 	if d.Info != want {
 		t.Errorf("got %q, want %q", d.Info, want)
 	}
