@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -141,6 +142,43 @@ func TestLimitsOfADestination(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHalvesOfABatch has the app refuse one of eight events, at each place of the
+// batch, and refuse all of them because it is down.
+func TestHalvesOfABatch(t *testing.T) {
+	run := func(answer func(body string) int) (*testApp, *gatewayTest) {
+		app := &testApp{answer: func(w http.ResponseWriter, _ *http.Request, body string) error {
+			w.WriteHeader(answer(body))
+			return nil
+		}}
+		g := newGateway(t, to(app, func(d *Destination) { d.Deliver, d.MaxEvents, d.RetryPause = Batch, 8, caddy.Duration(time.Hour) }))
+		for c := range 8 {
+			_ = g.accept(message([2]int{c, 0}))
+		}
+		g.run(func() { time.Sleep(10 * time.Minute) }) // many leases
+		return app, g
+	}
+	for poison := range 8 {
+		synctest.Test(t, func(t *testing.T) {
+			app, g := run(func(body string) int {
+				if strings.Contains(body, fmt.Sprintf("wamid.%d.0", poison)) {
+					return http.StatusUnprocessableEntity
+				}
+				return http.StatusOK
+			})
+			results := g.queue.results()
+			if len(app.delivered) != 7 || results[store.Done] != 7 || results[store.Again] != 1 {
+				t.Errorf("event %d refused: got %q delivered and the results %v, want the others once, and that one again", poison, app.delivered, results)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		app, g := run(func(string) int { return http.StatusServiceUnavailable })
+		if n := len(app.requests); n != 1 || g.queue.results()[store.Again] != 8 {
+			t.Errorf("the app is down: got %d requests and the results %v, want one, and all events again", n, g.queue.results())
+		}
+	})
 }
 
 // TestWholeNotificationIsNoPartOfABatch has notifications stored as Meta sent them

@@ -31,6 +31,7 @@ func TestQueueInAnUnsteadyWorld(t *testing.T) {
 		{"a notification is one round trip", acceptIsOneRoundTrip},
 		{"what is accepted is on the disk", acceptedIsOnTheDisk},
 		{"a call that waits holds nothing", waitingHoldsNothing},
+		{"locks are taken in one order", locksInOneOrder},
 		{"instances keep the numbers of a lane in order", numbersInOrder},
 		{"a claim reads what it takes", claimsReadLittle},
 		{"NUL and broken text do no harm", strangeText},

@@ -157,6 +157,25 @@ func TestLazyRecordsAreSyncedByThemselves(t *testing.T) {
 	closeLog(t, l)
 }
 
+// TestCloseSyncsWhatIsLeft closes a log with a record that nobody waits for.
+func TestCloseSyncsWhatIsLeft(t *testing.T) {
+	for seed := range uint64(10) {
+		disk := waltest.NewDisk(seed)
+		o := small(disk)
+		o.LazySync = time.Hour
+		l := open(t, dir, o)
+		appendAll(t, l, "one")
+		if _, err := l.AppendLazy([]byte("two")); err != nil {
+			t.Fatal(err)
+		}
+		closeLog(t, l)
+		disk.PowerCut()
+		l = open(t, dir, o)
+		wantRecords(t, l, "after a power cut", "one", "two")
+		closeLog(t, l)
+	}
+}
+
 // TestSegmentBeginsWithItsHeaderOnTheDisk looks at the order of what is done to
 // segments. A batch before its header would be one without an owner after a
 // power cut.
