@@ -203,7 +203,8 @@ func (g *troubled) wantTrueFigures() {
 			inList += n
 		}
 		counted, _ := harness.MetricOf(metrics, "caddy_meta_webhook_stored_events", fmt.Sprintf(`destination="%s",name="default",state="waiting"`, app.name))
-		if d.Waiting != inList || int(counted) != inList || inList < lastEvents {
+		// What is damaged counts until it is tried, and cannot be listed.
+		if beside := d.Waiting - inList; int(counted) != d.Waiting || beside < 0 || beside > len(g.damaged) || inList < lastEvents {
 			g.Errorf("%s: got %d waiting from the admin API, %v from the metrics, and %d in the list, want the same, and %d at least", app.name, d.Waiting, counted, inList, lastEvents)
 		}
 		for _, mid := range app.missing(false) {
