@@ -82,7 +82,7 @@ func (a *destinationApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var events []string
 	for _, found := range mids.FindAllStringSubmatch(string(body), -1) {
-		events = append(events, found[1])
+		events = append(events, strings.Clone(found[1])) // which is kept, unlike the body
 	}
 	defer a.leave(events)
 	if !a.arrive(r, events) {
