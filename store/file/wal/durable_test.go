@@ -112,7 +112,7 @@ func TestSegmentWithoutABatchIsNotReached(t *testing.T) {
 	l = open(t, dir, o)
 	reached := l.Durable()
 	disk.SetFault(func(op waltest.Op) error {
-		if op.Kind == "sync" && syncs.Add(1) == 1 {
+		if op.Kind == "sync" && op.Name == segmentFile(2) && syncs.Add(1) == 1 {
 			return errors.New("input/output error")
 		}
 		return nil
@@ -220,7 +220,7 @@ func TestWhatAnotherProcessCouldNotSyncIsWrittenAgain(t *testing.T) {
 			switch {
 			case failed:
 				return waltest.ErrStopped
-			case op.Kind == "sync":
+			case op.Kind == "sync" && op.Name == segmentFile(1):
 				failed = true
 				return errors.New("input/output error")
 			}

@@ -370,7 +370,7 @@ func TestWhatReplacesAnotherIsOnTheDiskBefore(t *testing.T) {
 		defer mu.Unlock()
 		inLog := strings.HasSuffix(op.Name, ".log")
 		switch {
-		case op.Kind == "write":
+		case op.Kind == "write" && (inLog || strings.HasSuffix(op.Name, snapshotSuffix)):
 			written[op.Name] = true
 		case op.Kind == "sync":
 			delete(written, op.Name)

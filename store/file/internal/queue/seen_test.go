@@ -71,8 +71,9 @@ func TestWhatWasNotStoredIsNew(t *testing.T) {
 			q := open1(t, p)
 			accept(t, q, 1, 3, 500)
 			var failures atomic.Int64
+			first := files(t, p, ".log")[0]
 			p.disk.SetFault(func(op waltest.Op) error {
-				if op.Kind == kind && strings.HasSuffix(op.Name, ".log") && failures.Add(1) == 1 {
+				if op.Kind == kind && op.Name == first && failures.Add(1) == 1 {
 					return errors.New("input/output error")
 				}
 				return nil
