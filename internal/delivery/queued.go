@@ -51,8 +51,10 @@ func (w *worker) message(deliveries []store.Delivery) Message {
 		Events:      len(deliveries),
 		Attributes:  queued(deliveries),
 		Destination: w.to.Name,
-		Attempt:     first.Attempt,
-		Replay:      first.Replay,
+	}
+	for i := range deliveries {
+		m.Attempt = max(m.Attempt, deliveries[i].Attempt)
+		m.Replay = m.Replay || deliveries[i].Replay
 	}
 	switch {
 	case first.Whole:
