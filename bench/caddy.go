@@ -29,6 +29,7 @@ func caddies() []*contender {
 		pluginContender("original", "file", false, forwardsNew),
 		storedContender("stored-each", "each", false),
 		storedContender("stored-batch", "batch 100", true),
+		storedContender("stored-batch-wait", "batch 100 5ms", true),
 	}
 }
 
