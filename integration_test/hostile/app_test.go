@@ -140,7 +140,7 @@ func TestHostileApp(t *testing.T) {
 	hostile, beside := newHostileApp(t), newHostileApp(t)
 	g := harness.NewGateway(t, harness.PlainHTTP1)
 	g.Admin, g.LogLevel = "127.0.0.1:"+strconv.Itoa(freeport.Of(t)), "ERROR"
-	g.MustLoad(harness.Hook("store file {\npath "+g.Dir+"/stored\n}",
+	g.MustLoad(harness.Hook("store file {\npath "+harness.StoreDir(t)+"\n}",
 		"destination hostile {", "retry 10ms 10ms", "timeout 1s", "reverse_proxy "+hostile.addr, "}",
 		"destination beside {", "reverse_proxy "+beside.addr, "}"))
 	for i, c := range hostileAnswers() {

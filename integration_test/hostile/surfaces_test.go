@@ -29,7 +29,7 @@ const listenToken = "a-token-of-the-listeners"
 // for everything over HTTP/1.1, HTTP/2 and HTTP/3.
 func TestSurfacesOverEveryVersion(t *testing.T) {
 	u := harness.NewUpstream(t, nil)
-	g, clients := startAll(t, surfaces(t.TempDir(), u.Addr))
+	g, clients := startAll(t, surfaces(harness.StoreDir(t), u.Addr))
 	for version, client := range clients {
 		post := "over " + version
 		got, err := harness.Send(client, g.Notification(harness.Page([]string{post})))
@@ -82,7 +82,7 @@ func TestStreamFloodsLeaveRoom(t *testing.T) {
 	for _, version := range []string{"HTTP/2.0", "HTTP/3.0"} {
 		t.Run(version, func(t *testing.T) {
 			u := harness.NewUpstream(t, nil)
-			g, clients := startAll(t, surfaces(t.TempDir(), u.Addr))
+			g, clients := startAll(t, surfaces(harness.StoreDir(t), u.Addr))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			streams := map[string]int{}
@@ -164,7 +164,7 @@ func TestEventsAreNoTemplates(t *testing.T) {
 	g.Admin, g.LogLevel = "127.0.0.1:"+strconv.Itoa(freeport.Of(t)), "ERROR"
 	secretFile := harness.WriteFile(t, g.Dir, "secret", []byte("the-secret-of-the-file"))
 	const text = "{http.meta_webhook.event.data.text}"
-	g.MustLoad(harness.Hook("store file {\npath "+g.Dir+"/stored\n}", "cloudevents",
+	g.MustLoad(harness.Hook("store file {\npath "+harness.StoreDir(t)+"\n}", "cloudevents",
 		"destination app {", "retry 10ms 10ms", "give_up 50ms",
 		"vars user "+text, "rewrite * /events/{http.meta_webhook.event.subject}?text="+text,
 		"reverse_proxy "+u.Addr+" {", "header_up X-Text "+text, "header_up X-Var {http.vars.user}", "header_up X-Conversation {http.meta_webhook.event.conversation}", "}", "}",

@@ -33,7 +33,8 @@ type stream struct {
 	failed   error
 	tooSlow  bool
 
-	mu sync.Mutex // for the deadline of writes
+	mu       sync.Mutex // for the deadline of writes
+	released bool
 }
 
 // newStream returns a stream to the sender of a request. A write that the
@@ -45,7 +46,9 @@ func (s *Server) newStream(w http.ResponseWriter, r *http.Request) *stream {
 		case <-s.Stopping:
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			_ = t.ctrl.SetWriteDeadline(time.Now())
+			if !t.released {
+				_ = t.ctrl.SetWriteDeadline(time.Now())
+			}
 		case <-t.done:
 		}
 	}()
@@ -57,6 +60,7 @@ func (t *stream) release() {
 	close(t.done)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.released = true
 	_ = t.ctrl.SetWriteDeadline(time.Time{})
 }
 

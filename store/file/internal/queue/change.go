@@ -164,20 +164,7 @@ func lanesFor(e *record.Event, destination string) (lanes []store.Lane) {
 func (q *Queue) Discard(ctx context.Context, f store.Filter, cursor string, limit int, dry bool) (n int, next string, err error) {
 	q.change.Lock()
 	defer q.change.Unlock()
-	if len(f.States) == 0 {
-		f.States = []store.DeliveryState{store.Waiting, store.DeliveryDead}
-	}
-	c, from, err := q.changes(&f, cursor, limit, true)
-	if err != nil || limit <= 0 {
-		return 0, "", err
-	}
-	var found []discarded
-	next, err = c.each(ctx, from, func(of *candidate) (enough bool, err error) {
-		if o, isOpen := c.open(of); isOpen && o.view.State != store.UnderWay {
-			found = append(found, discarded{open: o, number: of.number, key: of.event.Key, position: of.position})
-		}
-		return len(found) == limit, nil
-	})
+	found, next, err := q.discardable(ctx, f, cursor, limit)
 	if err != nil || dry || len(found) == 0 {
 		return len(found), next, err
 	}
@@ -185,12 +172,29 @@ func (q *Queue) Discard(ctx context.Context, f store.Filter, cursor string, limi
 	return n, next, err
 }
 
+// discardable returns deliveries that fit, and can be discarded.
+func (q *Queue) discardable(ctx context.Context, f store.Filter, cursor string, limit int) (found []discarded, next string, err error) {
+	if len(f.States) == 0 {
+		f.States = []store.DeliveryState{store.Waiting, store.DeliveryDead}
+	}
+	c, from, err := q.changes(&f, cursor, limit, true)
+	if err != nil || limit <= 0 {
+		return nil, "", err
+	}
+	next, err = c.each(ctx, from, func(of *candidate) (enough bool, err error) {
+		if o, isOpen := c.open(of); isOpen && o.view.State != store.UnderWay {
+			found = append(found, discarded{open: o, number: of.number, key: of.event.Key})
+		}
+		return len(found) == limit, nil
+	})
+	return found, next, err
+}
+
 // A discarded delivery is one that is about to be.
 type discarded struct {
 	open
-	number   store.Number
-	key      store.Key
-	position wal.Position
+	number store.Number
+	key    store.Key
 }
 
 // discard discards those deliveries that still can be.
@@ -250,9 +254,11 @@ func (q *Queue) discard(ctx context.Context, found []discarded) (n int, err erro
 	return n, asQueueError(err)
 }
 
-// discardOne discards a delivery, if it still can be. The locks are held.
+// discardOne discards a delivery, if it still can be. It may have been moved since
+// it was found. The locks are held.
 func (q *Queue) discardOne(f *discarded, now int64) bool {
 	s := f.d.schedule
+	var position uint64
 	switch {
 	case f.view.Ref == 0:
 		if f.d.isBeyond(f.number) {
@@ -263,19 +269,21 @@ func (q *Queue) discardOne(f *discarded, now int64) bool {
 		if !ok || v.State != store.Waiting {
 			return false
 		}
+		position = v.Position
 		s.Remove(v.Ref)
 	case f.view.State == store.DeliveryDead:
 		if !s.Is(f.view.Ref, true, f.number) {
 			return false
 		}
-		s.Unbury(f.view.Ref)
+		position = s.Unbury(f.view.Ref)
 	default:
 		if !s.Is(f.view.Ref, false, f.number) || s.IsUnderWay(f.number) {
 			return false
 		}
+		position = s.Position(f.view.Ref)
 		s.Remove(f.view.Ref)
 	}
-	q.settled(f.position.Segment(), now)
+	q.settled(wal.Position(position).Segment(), now)
 	return true
 }
 

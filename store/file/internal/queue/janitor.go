@@ -2,10 +2,13 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/wal"
 )
 
 // The janitor does what need not be done at once: it removes what is old,
@@ -113,8 +116,13 @@ func (q *Queue) remove(ctx context.Context, pressure bool) error {
 			return ctx.Err()
 		}
 		before = list
-		for _, number := range list {
-			if err := q.moveOut(ctx, number); err != nil {
+		for i, number := range list {
+			err := q.moveOut(ctx, number)
+			if errors.Is(err, wal.ErrFull) && i > 0 {
+				list = list[:i] // which make room for it
+				break
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -204,7 +212,10 @@ func (q *Queue) sealIdle(ctx context.Context, pressure bool) error {
 	if !due {
 		return nil
 	}
-	return q.log.Seal(ctx)
+	if err := q.log.Seal(ctx); !errors.Is(err, wal.ErrFull) {
+		return err
+	}
+	return nil // those before it make room for another
 }
 
 // removeSegment removes a segment, unless something is left in it that has

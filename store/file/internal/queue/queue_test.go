@@ -225,6 +225,7 @@ func TestQueueIsItsModelWhileItForgets(t *testing.T) {
 						if err := errors.Join(q.log.Seal(t.Context()), q.remove(t.Context(), false)); err != nil {
 							t.Errorf("got error %v, want none", err)
 						}
+						wantLive(t, q)
 					}
 				}
 				return storetest.QueueSubject{

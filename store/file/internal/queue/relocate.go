@@ -167,8 +167,8 @@ func (q *Queue) applyMove(w *write) {
 			if !ok {
 				continue // it was settled meanwhile
 			}
-			o.d.schedule.Move(v.Ref, v.State == store.DeliveryDead, uint64(p))
-			q.segment(m.from.Segment()).live--
+			from := o.d.schedule.Move(v.Ref, v.State == store.DeliveryDead, uint64(p))
+			q.segment(wal.Position(from).Segment()).live--
 			s.live++
 			s.total++
 		}
