@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/event"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/delivery"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/inuse"
 )
 
 // updates returns a notification of n updates that no other has, of about 175
@@ -143,14 +143,14 @@ func BenchmarkHandlerMemory(b *testing.B) {
 					w.WriteHeader(http.StatusOK)
 					return nil
 				})
-				before := heap()
+				before := inuse.Heap()
 				for _, r := range requests {
 					go func() { done <- h.ServeHTTP(&discard{header: make(http.Header)}, r, next) }()
 				}
 				for range inFlight * max(1, h.Parallel) {
 					<-arrived
 				}
-				held += float64(heap()-before) / float64(inFlight*size)
+				held += float64(inuse.Heap()-before) / float64(inFlight*size)
 				close(release)
 				for range requests {
 					if err := <-done; err != nil {
@@ -161,15 +161,6 @@ func BenchmarkHandlerMemory(b *testing.B) {
 			b.ReportMetric(held/float64(b.N), "held-B/body-B")
 		})
 	}
-}
-
-// heap returns how much memory is in use.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC() // what pools hold is theirs for another cycle
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // benchmarkStage measures one stage with notifications of 1, 10 and 1000

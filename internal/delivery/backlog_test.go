@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/inuse"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file"
 )
@@ -87,7 +88,7 @@ func TestBacklogOfAnHour(t *testing.T) {
 		app := &awayApp{back: time.Now().Add(time.Hour), taken: make(map[string]int)}
 		g := newGateway(t, to(app))
 		g.Queue = &Shared[store.Queue]{Open: func() (store.Queue, error) { return f.OpenQueue("default") }}
-		began := heap()
+		began := inuse.Heap()
 		g.run(func() {
 			for n := range each {
 				for c := 0; c < conversations; c += together {
@@ -101,7 +102,7 @@ func TestBacklogOfAnHour(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Until(app.back) - time.Second)
-			goroutines, held := runtime.NumGoroutine(), heap()-began
+			goroutines, held := runtime.NumGoroutine(), inuse.Heap()-began
 			app.mu.Lock()
 			attempts, most := app.attempts, app.most
 			app.mu.Unlock()
@@ -127,11 +128,4 @@ func TestBacklogOfAnHour(t *testing.T) {
 			t.Errorf("got %d events delivered, %d out of order; want %d and none", n, app.wrong, conversations*each)
 		}
 	})
-}
-
-func heap() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }

@@ -1,10 +1,10 @@
 package memory_test
 
 import (
-	"runtime"
 	"testing"
 	"time"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/inuse"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/ledgertest"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
@@ -33,21 +33,12 @@ func BenchmarkMemoryOfAnEvent(b *testing.B) {
 // bytesAnEvent fills a store, and returns what an event takes.
 func bytesAnEvent(t testing.TB, n int) float64 {
 	t.Helper()
-	before := heap()
+	before := inuse.Heap()
 	s := ledgertest.Open(t, newMemory(t, new(ledgertest.Clock), n), ledgertest.Scope())
 	for left := n; left > 0; left -= 1000 {
 		ledgertest.Commit(t, s, ledgertest.RandomKeys(min(left, 1000)), 36*time.Hour)
 	}
-	used := heap() - before
+	used := inuse.Heap() - before
 	ledgertest.WantAll(t, s, ledgertest.RandomKeys(1), store.Claimed) // the store is in use until here
 	return float64(used) / float64(n)
-}
-
-// heap returns how many bytes are in use.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
 }

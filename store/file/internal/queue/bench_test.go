@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/cputime"
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/inuse"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -180,11 +180,11 @@ func TestManyWaitingEvents(t *testing.T) {
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	before := memory()
+	before := inuse.Heap()
 	start := time.Now()
 	q = benchQueue(t, dir)
 	took := time.Since(start)
-	after := memory()
+	after := inuse.Heap()
 	stats, err := q.Stats(t.Context())
 	if err != nil || len(stats.Destinations) != 1 || stats.Destinations[0].Waiting != int64(n) {
 		t.Errorf("got %+v and error %v, want %d waiting", stats.Destinations, err, n)
@@ -196,11 +196,4 @@ func TestManyWaitingEvents(t *testing.T) {
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func memory() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/caddy-meta-webhook/caddy-meta-webhook/internal/test/inuse"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 )
 
@@ -286,14 +287,14 @@ func TestSizeOfADelivery(t *testing.T) {
 		{"each alone in its lane", n, 90},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := heapInUse()
+			before := inuse.Heap()
 			s := New(0)
 			lane := make([]store.Lane, 1)
 			for i := range n {
 				lane[0] = store.Lane(i % test.lanes)
 				s.Add(Item{Number: store.Number(i + 1), Position: uint64(i), Size: 500, Lanes: lane})
 			}
-			got := float64(heapInUse()-before) / n
+			got := float64(inuse.Heap()-before) / n
 			t.Logf("%.1f bytes for a delivery", got)
 			if got > test.most {
 				t.Errorf("got %.1f bytes for a delivery, want up to %.0f", got, test.most)
@@ -307,19 +308,12 @@ func TestSizeOfADelivery(t *testing.T) {
 					s.Remove(d.Ref)
 				}
 			}
-			if left := heapInUse() - before; left > n {
+			if left := inuse.Heap() - before; left > n {
 				t.Errorf("got %d bytes when nothing is left, want little", left)
 			}
 			runtime.KeepAlive(s)
 		})
 	}
-}
-
-func heapInUse() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func BenchmarkSchedule(b *testing.B) {
