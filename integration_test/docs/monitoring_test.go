@@ -225,7 +225,7 @@ func TestMetricsInTheGuidesExist(t *testing.T) {
 	g.Post(harness.Page([]string{"a"}))
 	seen.read(g)
 	g.Reload(harness.Lines("metrics /metrics", harness.Hook("name "+t.Name()+"-stored",
-		"store file {\npath "+filepath.ToSlash(harness.StoreDir(t))+"\n}", "destination app {", "give_up 1ms", "respond 422", "}")))
+		"store file {\npath "+filepath.ToSlash(harness.StoreDir(t))+"\n}", "destination app {", "retry 10ms 10ms", "give_up 1ms", "respond 422", "}")))
 	g.Post(harness.Page([]string{"a"}))
 	harness.Eventually(t, "a dead event", func() bool {
 		seen.read(g)

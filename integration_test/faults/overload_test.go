@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -138,18 +137,8 @@ func (o *overload) run(lasts time.Duration) {
 // send sends a notification once, and returns the status, 0 without an answer.
 func (o *overload) send(client *http.Client, posts []string) int {
 	o.ledger.Send(posts)
-	body := harness.Page(posts)
-	r, err := http.NewRequestWithContext(o.Context(), http.MethodPost, o.gateway.URL(harness.Callback), bytes.NewReader(body))
-	if err != nil {
-		o.Error(err)
-		return 0
-	}
-	r.Header.Set(harness.SignatureHeader, harness.Sign(harness.AppSecret, body))
-	a, err := harness.Send(client, r)
-	if err != nil {
-		return 0
-	}
-	return a.Status
+	meta := harness.Meta{T: o.T, Client: client}
+	return meta.Try(o.gateway, harness.Page(posts))
 }
 
 func (o *overload) note(status int, posts []string) {

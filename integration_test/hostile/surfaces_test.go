@@ -44,21 +44,21 @@ func TestSurfacesOverEveryVersion(t *testing.T) {
 			header               []string
 			want                 int
 		}{
-			"the page":                      {"GET", "/inspector/", "", nil, 200},
-			"the events, to another site":   {"GET", "/inspector/events", "", []string{"Sec-Fetch-Site", "cross-site"}, 403},
-			"the events, through a proxy":   {"GET", "/inspector/events", "", []string{"X-Forwarded-For", "192.0.2.1"}, 403},
-			"a change without the token":    {"POST", "/inspector/operate", `{"do":"pause","query":"destination=app"}`, []string{"Content-Type", "application/json"}, 403},
-			"a change by a form":            {"POST", "/inspector/operate", "do=pause", []string{"Content-Type", "application/x-www-form-urlencoded"}, 403},
-			"a change of two megabytes":     {"POST", "/inspector/operate", `{"token":"` + strings.Repeat("x", 2<<20) + `"}`, []string{"Content-Type", "application/json"}, 403},
-			"a stream without a token":      {"GET", "/inspector/listen", "", nil, 401},
-			"a stream with a wrong token":   {"GET", "/inspector/listen", "", []string{"Authorization", "Bearer x"}, 401},
-			"a stream by another method":    {"POST", "/inspector/listen", "", []string{"Authorization", "Bearer " + listenToken}, 405},
-			"a stream for a wrong wish":     {"GET", "/inspector/listen?since=x", "", []string{"Authorization", "Bearer " + listenToken}, 400},
-			"a notification not signed":     {"POST", harness.Callback, `{"object":"page"}`, nil, 401},
-			"a token of a hundred kB":       {"GET", "/inspector/listen", "", []string{"Authorization", "Bearer " + strings.Repeat("x", 100_000)}, 431},
-			"a cursor that is none":         {"GET", "/inspector/events?cursor=%00", "", nil, 400},
-			"an id that is none":            {"GET", "/inspector/event?id=%00", "", nil, 400},
-			"a parameter that there is not": {"GET", "/inspector/events?x=y", "", nil, 400},
+			"the page":                    {"GET", "/inspector/", "", nil, 200},
+			"the events, to another site": {"GET", "/inspector/events", "", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+			"the events, through a proxy": {"GET", "/inspector/events", "", []string{"X-Forwarded-For", "192.0.2.1"}, 403},
+			"a change without the token":  {"POST", "/inspector/operate", `{"do":"pause","query":"destination=app"}`, []string{"Content-Type", "application/json"}, 403},
+			"a change by a form":          {"POST", "/inspector/operate", "do=pause", []string{"Content-Type", "application/x-www-form-urlencoded"}, 403},
+			"a change of two megabytes":   {"POST", "/inspector/operate", `{"token":"` + strings.Repeat("x", 2<<20) + `"}`, []string{"Content-Type", "application/json"}, 403},
+			"a stream without a token":    {"GET", "/inspector/listen", "", nil, 401},
+			"a stream with a wrong token": {"GET", "/inspector/listen", "", []string{"Authorization", "Bearer x"}, 401},
+			"a stream by another method":  {"POST", "/inspector/listen", "", []string{"Authorization", "Bearer " + listenToken}, 405},
+			"a stream for a wrong wish":   {"GET", "/inspector/listen?since=x", "", []string{"Authorization", "Bearer " + listenToken}, 400},
+			"a notification not signed":   {"POST", harness.Callback, `{"object":"page"}`, nil, 401},
+			"a token of a hundred kB":     {"GET", "/inspector/listen", "", []string{"Authorization", "Bearer " + strings.Repeat("x", 100_000)}, 431},
+			"an invalid cursor":           {"GET", "/inspector/events?cursor=%00", "", nil, 400},
+			"an invalid id":               {"GET", "/inspector/event?id=%00", "", nil, 400},
+			"an unknown parameter":        {"GET", "/inspector/events?x=y", "", nil, 400},
 		} {
 			r := g.Request(c.method, c.target, strings.NewReader(c.body))
 			for i := 0; i+1 < len(c.header); i += 2 {

@@ -169,15 +169,9 @@ func TestDamageAfterAKill(t *testing.T) {
 			if log := c.Log()[before:]; !strings.Contains(log, test.log) {
 				t.Errorf("got a log without %q:\n%s", test.log, log)
 			}
-			res, err := meta.Get(c.AdminURL("/metrics"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			var metrics bytes.Buffer
-			_, _ = metrics.ReadFrom(res.Body)
-			none := strings.Contains(metrics.String(), `store_damaged_batches_total{name="default"} 0`)
-			if !strings.Contains(metrics.String(), "store_damaged_batches_total{") || none == (test.setAside || test.dead > 0) {
+			metrics := harness.AdminGet(t, c, "/metrics")
+			none := strings.Contains(metrics, `store_damaged_batches_total{name="default"} 0`)
+			if !strings.Contains(metrics, "store_damaged_batches_total{") || none == (test.setAside || test.dead > 0) {
 				t.Errorf("got store_damaged_batches_total 0: %t, want %t", none, !test.setAside && test.dead == 0)
 			}
 			kept, err := filepath.Glob(filepath.Join(folder, "queue-default", "*.damaged"))

@@ -71,14 +71,9 @@ func wantSame(t *testing.T, c *caddyproc.Process, state string, waiting int) {
 	if listed != waiting {
 		t.Errorf("got %d events in the list, want %d", listed, waiting)
 	}
-	res, err := meta.Get(c.AdminURL("/metrics"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	metrics, _ := io.ReadAll(res.Body)
+	metrics := harness.AdminGet(t, c, "/metrics")
 	want := `caddy_meta_webhook_stored_events{destination="app",name="default",state="waiting"} ` + strconv.Itoa(waiting) + "\n"
-	if !strings.Contains(string(metrics), want) || !strings.Contains(string(metrics), `destination_closed{destination="app",name="default"}`) {
+	if !strings.Contains(metrics, want) || !strings.Contains(metrics, `destination_closed{destination="app",name="default"}`) {
 		t.Errorf("got metrics without %swant it", want)
 	}
 }
@@ -161,7 +156,7 @@ func TestAlertScript(t *testing.T) {
 	}))
 	t.Cleanup(chat.Close)
 	c := caddyproc.New(t)
-	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "give_up 1ms", "respond 422", "}"))
+	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "retry 10ms 10ms", "give_up 1ms", "respond 422", "}"))
 
 	guide := harness.ReadFile(t, filepath.Join(harness.Repository, "docs", "guides", "alerts-without-prometheus.md"))
 	_, script, _ := strings.Cut(guide, "```bash\n")

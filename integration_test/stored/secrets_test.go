@@ -55,7 +55,7 @@ func TestAdminAPIShowsNoSecretAndObeysNoOtherSite(t *testing.T) {
 	app := newApp(b, "app", 1, 0)
 	app.refuse("91.0", time.Now())
 	c := caddyproc.New(t)
-	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "sign "+signingKey, "destination app {", "give_up 1ms", "reverse_proxy "+app.addr(), "}"))
+	c.Start(harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "sign "+signingKey, "destination app {", "retry 10ms 10ms", "give_up 1ms", "reverse_proxy "+app.addr(), "}"))
 	body := b.notification("91", 0, 1)
 	if status := post(c, body); status != http.StatusOK {
 		t.Fatalf("got %d, want 200", status)

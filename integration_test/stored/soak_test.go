@@ -157,7 +157,7 @@ func (w *soakWorld) keepSending(sender int, random *rand.Rand, done <-chan struc
 		from, to := next[i], next[i]+1+random.IntN(7)
 		text := strings.Repeat("x", 500+random.IntN(4000))
 		poison := random.IntN(soakPoison) == 0
-		if poison { // the last one, as those behind it would have one attempt only
+		if poison { // the last one, as those behind it would have few attempts left
 			w.poison(midOf(conversation, to-1))
 		}
 		w.send(w.book.notificationOf(text, conversation, from, to))

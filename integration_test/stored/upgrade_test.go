@@ -60,7 +60,7 @@ func TestUpgrade(t *testing.T) {
 			app := newApp(b, "app", 1, 0)
 			app.refuse("92.0", time.Now())
 			c := caddyproc.New(t)
-			site := harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "give_up 1ms", "reverse_proxy "+app.addr(), "}")
+			site := harness.Hook("store file {\npath "+c.Path("stored")+"\n}", "destination app {", "retry 10ms 10ms", "give_up 1ms", "reverse_proxy "+app.addr(), "}")
 			c.Program = earlier
 			c.Start(site)
 			send := func(conversation string, events int) {

@@ -126,7 +126,7 @@ func TestListenersHearOfDestinations(t *testing.T) {
 	g.MustLoad(harness.Lines("@refused vars {http.meta_webhook.event.kind} feed", harness.Hook("name "+t.Name(),
 		"store file {\npath "+filepath.ToSlash(harness.StoreDir(t))+"\n}",
 		"destination app {", "reverse_proxy "+u.Addr, "}",
-		"destination strict @refused {", "give_up 1ms", "respond 422", "}")))
+		"destination strict @refused {", "retry 10ms 10ms", "give_up 1ms", "respond 422", "}")))
 	var all []caddy.Event
 	hear := func(name string) caddy.Event {
 		t.Helper()
