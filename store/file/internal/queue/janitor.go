@@ -116,13 +116,8 @@ func (q *Queue) remove(ctx context.Context, pressure bool) error {
 			return ctx.Err()
 		}
 		before = list
-		for i, number := range list {
-			err := q.moveOut(ctx, number)
-			if errors.Is(err, wal.ErrFull) && i > 0 {
-				list = list[:i] // which make room for it
-				break
-			}
-			if err != nil {
+		for _, number := range list {
+			if err := q.moveOut(ctx, number); err != nil {
 				return err
 			}
 		}

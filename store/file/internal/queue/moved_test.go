@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store"
 	"github.com/caddy-meta-webhook/caddy-meta-webhook/store/file/internal/schedule"
@@ -61,6 +62,49 @@ func TestDiscardedAfterItWasMoved(t *testing.T) {
 		t.Errorf("got %d discarded and error %v, want 40", n, err)
 	}
 	wantLive(t, q)
+	if err := h.Close(); err != nil {
+		t.Errorf("Close: got error %v, want none", err)
+	}
+}
+
+// TestRemovalNeedsNoNewSegment has no room below the capacity for the segment that
+// would follow an idle one. Those before it are removed all the same.
+func TestRemovalNeedsNoNewSegment(t *testing.T) {
+	const segments = 4
+	c := newClock()
+	p := newProcess(t, Options{Keep: time.Hour, Capacity: segments * 64 << 10, SegmentSize: 64 << 10, Clock: c}, 1)
+	h := open1(t, p)
+	q := p.queues["queue"]
+	under := 0
+	for e := uint64(1); len(q.log.Segments()) < segments; e++ {
+		if _, err := h.Accept(t.Context(), one(e, 500)); err != nil {
+			t.Fatalf("Accept of event %d: got error %v, want none", e, err)
+		}
+		taken, err := h.Take(t.Context(), "app", store.Want{Max: 1, Bytes: 1 << 20, Lease: 24 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e%5 == 0 { // too many to make room for others at once
+			under++
+			continue
+		}
+		settle(t, h, taken[0], store.Done, time.Time{})
+	}
+	last := q.log.Segments()[segments-1].Number
+	if !q.log.Full() {
+		t.Fatal("got room for another segment, want none")
+	}
+	c.advance(2 * time.Hour)
+	if err := q.remove(t.Context(), false); err != nil {
+		t.Errorf("got error %v, want none", err)
+	}
+	if first := q.log.Segments()[0].Number; first < last {
+		t.Errorf("got segments from number %d on, want those before %d removed", first, last)
+	}
+	wantLive(t, q)
+	if _, app := appStats(t, h); app.UnderWay != int64(under) {
+		t.Errorf("got %d under way, want all %d", app.UnderWay, under)
+	}
 	if err := h.Close(); err != nil {
 		t.Errorf("Close: got error %v, want none", err)
 	}
