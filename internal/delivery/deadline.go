@@ -8,8 +8,8 @@ import (
 
 // A deadline is a context that ends at a time, or with its parent. It is what
 // context.WithDeadline returns, but sets a timer only when its end is waited
-// for: a store in this process never does, and is called twice for each
-// notification, nor does a handler that answers by itself.
+// for. Neither a store in this process, which is called twice for each
+// notification, nor a handler that answers by itself does that.
 type deadline struct {
 	context.Context // the parent
 	at              time.Time

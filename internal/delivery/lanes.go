@@ -11,10 +11,6 @@ import (
 // whatever entries Meta put them into, and conversations side by side.
 func (d *delivery) sendEach(events []event.Event, l *Lease) []*Failure {
 	failures := make([]*Failure, len(events))
-	if len(events) == 1 {
-		d.sendInOrder(events, []int{0}, l, failures)
-		return failures
-	}
 	lanes := lanesOf(events)
 	if len(lanes) == 1 {
 		d.sendInOrder(events, lanes[0], l, failures)
@@ -35,6 +31,9 @@ func (d *delivery) sendEach(events []event.Event, l *Lease) []*Failure {
 
 // lanesOf returns the indexes of the events of each conversation.
 func lanesOf(events []event.Event) [][]int {
+	if len(events) == 1 {
+		return [][]int{{0}}
+	}
 	var (
 		lanes  [][]int
 		places = make(map[store.Lane]int, len(events))

@@ -120,7 +120,7 @@ func examine(path string, fsys wal.FS) ([]Part, error) {
 func onlyFiles(folder string) error {
 	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() && !e.Type().IsRegular() {
-			return fmt.Errorf("%s is not a regular file: a store has none that are not", path)
+			return fmt.Errorf("%s is not a regular file, as all files of a store are", path)
 		}
 		return err
 	})

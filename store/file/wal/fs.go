@@ -93,9 +93,9 @@ func osOpen(name string, flag int) (File, error) {
 	return osFile{f}, nil
 }
 
-// OpenRegular opens a file of a log, unless it is a link, a pipe, or anything
-// else that is no file: what is in the folder under the name of one may have been
-// put there by another user than the one who repairs it.
+// OpenRegular opens a file of a log. It refuses a link, a pipe, and anything else
+// that is not a regular file: another user than the one who repairs the log may have
+// put it into the folder.
 func OpenRegular(name string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Clean(name), flag|flagRegular, 0o600)
 	if err != nil {
